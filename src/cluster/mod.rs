@@ -1,0 +1,110 @@
+//! Narrow ports to the cluster in our own words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::{
+    id::{ObjectKey, ObjectRef},
+    model::{
+        call::CallError,
+        facts::{Node, ServiceFact},
+        object::LiveObject,
+        observed::DryRun,
+    },
+};
+
+pub mod fake;
+#[cfg(feature = "live")]
+pub mod kube;
+
+pub type Result<T> = std::result::Result<T, CallError>;
+
+/// The field manager of everything we apply.
+pub const FIELD_MANAGER: &str = "albsync";
+
+/// One right, for a SelfSubjectAccessReview.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    pub verb: String,
+    pub group: String,
+    /// Plural resource name; `ingresses/status` for a subresource.
+    pub resource: String,
+    pub namespace: Option<String>,
+}
+
+/// The state of a leader-election lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub namespace: String,
+    pub name: String,
+    pub holder: Option<String>,
+    /// RFC 3339; absent: never renewed.
+    pub renewed_at: Option<String>,
+    pub duration_seconds: i32,
+}
+
+/// How a kind is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KindFact {
+    pub plural: String,
+    pub namespaced: bool,
+}
+
+#[async_trait]
+pub trait ClusterRead: Send + Sync {
+    /// The uid of the namespace kube-system: the cluster's identity.
+    async fn identity(&self) -> Result<String>;
+    /// `None` when the API server does not serve it.
+    async fn kind(&self, api_version: &str, kind: &str) -> Result<Option<KindFact>>;
+    async fn get(&self, object: &ObjectRef) -> Result<Option<LiveObject>>;
+    /// Sends a server-side apply with `dryRun=All` (forced, as the real one would be).
+    async fn dry_run(&self, object: &ObjectRef, value: &Value) -> Result<DryRun>;
+    async fn nodes(&self) -> Result<Vec<Node>>;
+    /// All Services, or those of these namespaces; key `namespace/name`. Paged.
+    async fn services(
+        &self,
+        namespaces: Option<&BTreeSet<String>>,
+    ) -> Result<BTreeMap<String, ServiceFact>>;
+    /// All Ingresses of the cluster, whoever made them.
+    async fn ingresses(&self) -> Result<Vec<LiveObject>>;
+    /// Name → (controller, is default).
+    async fn ingress_classes(&self) -> Result<BTreeMap<String, (String, bool)>>;
+    async fn lease(&self, namespace: &str, name: &str) -> Result<Option<Lease>>;
+    /// Leases of this name in all namespaces.
+    async fn leases_named(&self, name: &str) -> Result<Vec<Lease>>;
+    /// Those of the rights that we do not have.
+    async fn missing_rights(&self, rights: &[Right]) -> Result<Vec<Right>>;
+}
+
+/// One Event on an object. Reporting never changes what a pass comes to (gitops G84).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectEvent {
+    pub object: ObjectRef,
+    pub uid: Option<String>,
+    /// `Normal` or `Warning`.
+    pub kind: String,
+    /// CamelCase, closed list: `SuccessfullyReconciled`, `Rejected`, `DriftHealed`, `Held`, `FailedDeployModel` …
+    pub reason: String,
+    pub message: String,
+}
+
+#[async_trait]
+pub trait ClusterWrite: ClusterRead {
+    /// Server-side apply; returns the object's uid.
+    async fn apply(&self, object: &ObjectRef, value: &Value, force: bool) -> Result<String>;
+    /// With a uid precondition; foreground for nothing, background propagation.
+    async fn delete(&self, object: &ObjectRef, uid: &str) -> Result<()>;
+    async fn set_ingress_status(
+        &self,
+        object: &ObjectRef,
+        hostname: &str,
+        ports: &[u16],
+    ) -> Result<()>;
+    async fn remove_finalizer(&self, object: &ObjectRef, finalizer: &str) -> Result<()>;
+    async fn event(&self, event: &ObjectEvent) -> Result<()>;
+}
+
+/// Live objects by identity.
+pub type LiveObjects = BTreeMap<ObjectKey, LiveObject>;

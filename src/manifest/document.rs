@@ -1,0 +1,1 @@
+//! YAML to located documents; the only module that names a YAML library.

@@ -1,0 +1,1 @@
+//! CHECKS: named checks across the documents of one commit.

@@ -1,0 +1,1 @@
+//! One aspect of the model per file.

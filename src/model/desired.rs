@@ -1,0 +1,119 @@
+//! What should be: one [`Desired`] per commit, made of stacks that converge alone.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    elb::{ListenerSpec, LoadBalancerSpec, RuleSpec, TargetGroupSpec},
+    iam::{PolicySpec, ProviderSpec, RoleSpec},
+    net::{Permission, SecurityGroupSpec},
+    object::ObjectSpec,
+};
+use crate::{
+    id::{ObjectRef, ResourceId, SecurityGroupId, StackId},
+    problem::Origin,
+};
+
+/// An id we have, or the output of an operation that is still to run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ref<T> {
+    Known(T),
+    /// The ARN, group id … of this resource once it exists.
+    Output(ResourceId),
+}
+
+/// The whole desired state of one commit under one configuration and one set of facts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Desired {
+    /// In dependency order: what others need comes first.
+    pub objects: Vec<ObjectSpec>,
+    pub groups: BTreeMap<String, GroupStack>,
+    pub network: Option<NetworkStack>,
+    pub provider: Option<ProviderStack>,
+    pub roles: BTreeMap<String, RoleStack>,
+    /// Stacks that could not be built now though git is fine (a fact is missing: a Service without node port yet, a
+    /// certificate gone): what was applied last stays (decision 7 of the spec).
+    pub waiting: Vec<Waiting>,
+}
+
+/// A stack that waits for a fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    pub stack: StackId,
+    pub origin: Origin,
+    pub reason: String,
+}
+
+/// One Ingress group: one balancer and all that hangs on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupStack {
+    /// The tag `ingress.k8s.aws/stack`: the same text as in [`StackId::Group`].
+    pub group_id: String,
+    /// Members in group order.
+    pub members: Vec<Member>,
+    /// The group's own security group, resource `ManagedLBSecurityGroup`.
+    pub security_group: SecurityGroupSpec,
+    pub load_balancer: LoadBalancerSpec,
+    /// By port; rules in order of evaluation.
+    pub listeners: BTreeMap<u16, ListenerStack>,
+    /// By resource id text `namespace/ingress-service:port`.
+    pub target_groups: BTreeMap<String, TargetGroupStack>,
+}
+
+/// One Ingress of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    pub reference: ObjectRef,
+    pub origin: Origin,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListenerStack {
+    pub origin: Origin,
+    pub spec: ListenerSpec,
+    pub rules: Vec<OrderedRule>,
+}
+
+/// A rule with where it comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrderedRule {
+    pub origin: Origin,
+    pub spec: RuleSpec,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetGroupStack {
+    pub origin: Origin,
+    pub spec: TargetGroupSpec,
+}
+
+/// What all balancers of the cluster share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetworkStack {
+    /// The shared backend security group, resource name `backend-sg`.
+    pub backend_group: SecurityGroupSpec,
+    /// Node group id → the permissions that bear our mark there (description `elbv2.k8s.aws/targetGroupBinding=shared`).
+    pub node_permissions: BTreeMap<SecurityGroupId, Vec<Permission>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProviderStack {
+    pub spec: ProviderSpec,
+}
+
+/// One role with its owned policies and its binding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoleStack {
+    pub origin: Origin,
+    pub role: RoleSpec,
+    /// By policy name.
+    pub policies: BTreeMap<String, PolicySpec>,
+    /// The ServiceAccount whose annotation binds the role, unless `manage: None`; it is among `objects`.
+    pub service_account: Option<ObjectRef>,
+    /// Leave role and policies in AWS when the document goes away.
+    pub retain: bool,
+    /// No writes for this stack.
+    pub suspended: bool,
+}
