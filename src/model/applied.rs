@@ -51,7 +51,134 @@ pub struct AppliedObject {
     pub keep: bool,
 }
 
+/// One change of [`Applied`], as data: what a succeeded operation teaches the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AppliedChange {
+    SetResource(ResourceId, AppliedResource),
+    /// Only the given fields; a resource that was not known before starts empty.
+    UpdateResource(ResourceId, ResourceUpdate),
+    RemoveResource(ResourceId),
+    SetObject(AppliedObject),
+    /// Only the given fields; an object that was not known before starts empty.
+    UpdateObject(ObjectRef, ObjectUpdate),
+    RemoveObject(ObjectKey),
+    SetStack(StackId, AppliedStack),
+    RemoveStack(StackId),
+}
+
+/// New values of some fields of an [`AppliedResource`]; `None` keeps what is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResourceUpdate {
+    pub arn: Option<Arn>,
+    pub unique_id: Option<String>,
+    pub digest: Option<String>,
+    /// Added to those that are there; `None` as a value takes the key out.
+    pub attributes: BTreeMap<String, Option<String>>,
+    /// Added to those that are there; `None` as a value takes the key out.
+    pub tags: BTreeMap<String, Option<String>>,
+    pub attach: BTreeSet<Arn>,
+    pub detach: BTreeSet<Arn>,
+}
+
+/// New values of some fields of an [`AppliedObject`]; `None` keeps what is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ObjectUpdate {
+    pub uid: Option<String>,
+    pub digest: Option<String>,
+    pub keep: Option<bool>,
+}
+
+impl AppliedResource {
+    pub fn update(&mut self, update: &ResourceUpdate) {
+        if update.arn.is_some() {
+            self.arn.clone_from(&update.arn);
+        }
+        if update.unique_id.is_some() {
+            self.unique_id.clone_from(&update.unique_id);
+        }
+        if let Some(digest) = &update.digest {
+            self.digest.clone_from(digest);
+        }
+        merge(&mut self.attributes, &update.attributes);
+        merge(&mut self.tags, &update.tags);
+        self.attached.extend(update.attach.iter().cloned());
+        self.attached.retain(|arn| !update.detach.contains(arn));
+    }
+}
+
+impl AppliedObject {
+    /// An object that is meant to be applied and never was (gitops R4).
+    pub fn intended(reference: ObjectRef) -> Self {
+        Self {
+            reference,
+            uid: None,
+            digest: String::new(),
+            keep: false,
+        }
+    }
+
+    pub fn update(&mut self, update: &ObjectUpdate) {
+        if update.uid.is_some() {
+            self.uid.clone_from(&update.uid);
+        }
+        if let Some(digest) = &update.digest {
+            self.digest.clone_from(digest);
+        }
+        if let Some(keep) = update.keep {
+            self.keep = keep;
+        }
+    }
+}
+
+fn merge(into: &mut BTreeMap<String, String>, changes: &BTreeMap<String, Option<String>>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => into.insert(key.clone(), value.clone()),
+            None => into.remove(key),
+        };
+    }
+}
+
 impl Applied {
+    /// Carries out one change, exactly as the store does.
+    pub fn change(&mut self, change: &AppliedChange) {
+        match change {
+            AppliedChange::SetResource(id, resource) => {
+                self.resources.insert(id.clone(), resource.clone());
+            }
+            AppliedChange::UpdateResource(id, update) => {
+                self.resources.entry(id.clone()).or_default().update(update);
+            }
+            AppliedChange::RemoveResource(id) => {
+                self.resources.remove(id);
+            }
+            AppliedChange::SetObject(object) => {
+                self.inventory
+                    .insert(object.reference.key(), object.clone());
+            }
+            AppliedChange::UpdateObject(reference, update) => {
+                let object = self
+                    .inventory
+                    .entry(reference.key())
+                    .or_insert_with(|| AppliedObject::intended(reference.clone()));
+                object.reference = reference.clone();
+                object.update(update);
+            }
+            AppliedChange::RemoveObject(key) => {
+                self.inventory.remove(key);
+            }
+            AppliedChange::SetStack(id, stack) => {
+                self.stacks.insert(id.clone(), stack.clone());
+            }
+            AppliedChange::RemoveStack(id) => {
+                self.stacks.remove(id);
+            }
+        }
+    }
+
     /// Group ids that we ever built and have not taken down: their stacks must be looked at though git lost them.
     pub fn groups(&self) -> BTreeSet<String> {
         self.stacks

@@ -11,6 +11,7 @@ use crate::{
         SubnetId,
     },
     model::{
+        applied::AppliedChange,
         desired::Ref,
         elb::{HealthCheck, ListenerSpec, LoadBalancerSpec, RuleSpec, Target, TargetGroupSpec},
         iam::{PolicySpec, ProviderSpec, RoleSpec},
@@ -44,6 +45,18 @@ pub struct Plan {
     pub foreign: Vec<Foreign>,
     /// Names of things whose identity a later revert cannot bring back (gitops G34).
     pub irreversible: Vec<String>,
+    /// What the store notes of a stack once the plan has nothing more to do for it: every operation of the stack
+    /// succeeded, or there was none. The stack's digest; ids and digests of live resources of ours that needed no
+    /// operation and were not recorded yet. Leave out stacks that are held or have gaps.
+    #[serde(default)]
+    pub settled: Vec<Settled>,
+}
+
+/// See [`Plan::settled`]; at most one per stack.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settled {
+    pub stack: StackId,
+    pub changes: Vec<AppliedChange>,
 }
 
 /// One remote write with its reason.
@@ -57,6 +70,11 @@ pub struct Op {
     pub needs: BTreeSet<OpId>,
     pub action: Action,
     pub reason: Reason,
+    /// What the store notes together with its success, beyond what follows from the action itself (ids, attributes,
+    /// tags, attachments, removal): the digest of the desired spec on the resource's last operation, an object's
+    /// digest and `keep`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub record: Vec<AppliedChange>,
 }
 
 /// Why an operation is in the plan.

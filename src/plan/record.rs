@@ -76,6 +76,8 @@ pub enum FailureClass {
     Replan,
     /// Somebody must act (rights, quota, configuration).
     Blocked,
+    /// Tried for as long as one pass allows: a later pass tries again after a back-off.
+    GaveUp,
 }
 
 /// How a plan ended.
