@@ -1,6 +1,9 @@
 //! Narrow ports to the cluster in our own words.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -15,6 +18,9 @@ use crate::{
     },
 };
 
+pub mod convert;
+pub mod diff;
+pub mod event_rate;
 pub mod fake;
 #[cfg(feature = "live")]
 pub mod kube;
@@ -34,6 +40,31 @@ pub struct Right {
     pub namespace: Option<String>,
 }
 
+impl Right {
+    /// `resource` may name a subresource: `ingresses/status`.
+    pub fn new(verb: &str, group: &str, resource: &str, namespace: Option<&str>) -> Self {
+        Self {
+            verb: verb.to_owned(),
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+            namespace: namespace.map(str::to_owned),
+        }
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.resource)?;
+        if !self.group.is_empty() {
+            write!(f, ".{}", self.group)?;
+        }
+        match &self.namespace {
+            Some(namespace) => write!(f, " in namespace {namespace}"),
+            None => f.write_str(" in the whole cluster"),
+        }
+    }
+}
+
 /// The state of a leader-election lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -43,6 +74,23 @@ pub struct Lease {
     /// RFC 3339; absent: never renewed.
     pub renewed_at: Option<String>,
     pub duration_seconds: i32,
+}
+
+/// What a watch says: look at this object again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterChange {
+    pub object: ObjectKey,
+    pub change: Change,
+    /// The latest writer of the object is our own field manager: very likely the echo of our own write.
+    pub ours: bool,
+}
+
+/// How an object changed, as far as it matters to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    Added,
+    Modified,
+    Deleted,
 }
 
 /// How a kind is served.
@@ -61,6 +109,15 @@ pub trait ClusterRead: Send + Sync {
     async fn get(&self, object: &ObjectRef) -> Result<Option<LiveObject>>;
     /// Sends a server-side apply with `dryRun=All` (forced, as the real one would be).
     async fn dry_run(&self, object: &ObjectRef, value: &Value) -> Result<DryRun>;
+    /// [`Self::get`] and [`Self::dry_run`] in one: an implementation that compares with the live object anyway hands it
+    /// out without asking twice.
+    async fn look(
+        &self,
+        object: &ObjectRef,
+        value: &Value,
+    ) -> Result<(Option<LiveObject>, DryRun)> {
+        Ok((self.get(object).await?, self.dry_run(object, value).await?))
+    }
     async fn nodes(&self) -> Result<Vec<Node>>;
     /// All Services, or those of these namespaces; key `namespace/name`. Paged.
     async fn services(

@@ -1,9 +1,10 @@
 //! Kubernetes objects in the desired and the observed state.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::{
     id::{ObjectRef, StackId},
@@ -38,3 +39,112 @@ pub struct LiveObject {
 
 /// What a server-side dry run of one object would change: field path → (live, wanted), texts with secrets masked.
 pub type FieldChanges = BTreeMap<String, (Option<String>, Option<String>)>;
+
+/// Annotations that say for which commit and from which line an object was last applied (gitops G81). We write them
+/// with each apply and never compare them: a commit that changes nothing else must not rewrite every object.
+pub const REVISION_ANNOTATIONS: [&str; 2] = ["albsync.dev/revision", "albsync.dev/source"];
+
+impl ObjectSpec {
+    /// What [`super::applied::AppliedObject::digest`] holds once this has been applied.
+    pub fn digest(&self) -> String {
+        digest(&self.value)
+    }
+}
+
+/// SHA-256 hex over the canonical JSON (keys sorted) of an object without its [`REVISION_ANNOTATIONS`], so that what
+/// was declared and what was sent have the same digest.
+pub fn digest(value: &Value) -> String {
+    let mut text = String::new();
+    canonical(value, &mut Vec::new(), &mut text);
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+/// Keys are sorted here and not left to the map: another crate may switch on serde_json's insertion order.
+fn canonical<'a>(value: &'a Value, path: &mut Vec<&'a str>, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let annotations = path[..] == ["metadata", "annotations"];
+            let sorted: BTreeMap<_, _> = map
+                .iter()
+                .filter(|(key, _)| !(annotations && REVISION_ANNOTATIONS.contains(&key.as_str())))
+                .collect();
+            out.push('{');
+            for (key, value) in sorted {
+                if path[..] == ["metadata"] && key == "annotations" && is_bare(value) {
+                    continue;
+                }
+                let _ = write!(out, "{}:", Value::from(key.as_str()));
+                path.push(key);
+                canonical(value, path, out);
+                path.pop();
+                out.push(',');
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for item in items {
+                path.push("[]");
+                canonical(item, path, out);
+                path.pop();
+                out.push(',');
+            }
+            out.push(']');
+        }
+        leaf => {
+            let _ = write!(out, "{leaf}");
+        }
+    }
+}
+
+/// Annotations that are empty once ours are left out.
+fn is_bare(annotations: &Value) -> bool {
+    annotations.as_object().is_some_and(|map| {
+        map.keys()
+            .all(|key| REVISION_ANNOTATIONS.contains(&key.as_str()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn revision_annotations_do_not_change_the_digest() {
+        let plain = json!({"kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "v"}});
+        let mut sent = plain.clone();
+        sent["metadata"]["annotations"] =
+            json!({"albsync.dev/revision": "1", "albsync.dev/source": "a.yaml:1"});
+        assert_eq!(digest(&plain), digest(&sent));
+        sent["metadata"]["annotations"]["other"] = json!("x");
+        assert_ne!(digest(&plain), digest(&sent));
+    }
+
+    #[test]
+    fn every_other_difference_changes_the_digest() {
+        let base = json!({"metadata": {"name": "a"}, "spec": {"list": [1, 2], "text": "1"}});
+        for changed in [
+            json!({"metadata": {"name": "b"}, "spec": {"list": [1, 2], "text": "1"}}),
+            json!({"metadata": {"name": "a"}, "spec": {"list": [2, 1], "text": "1"}}),
+            json!({"metadata": {"name": "a"}, "spec": {"list": [1, 2], "text": 1}}),
+            json!({"metadata": {"name": "a"}, "spec": {"list": [[1, 2]], "text": "1"}}),
+            json!({"metadata": {"name": "a"}, "spec": {"list": [1, 2]}}),
+        ] {
+            assert_ne!(digest(&base), digest(&changed), "{changed}");
+        }
+    }
+
+    #[test]
+    fn the_same_named_annotations_below_a_pod_template_count() {
+        let at = |text: &str| json!({"spec": {"template": {"metadata": {"annotations": {"albsync.dev/revision": text}}}}});
+        assert_ne!(digest(&at("1")), digest(&at("2")));
+    }
+}

@@ -1,0 +1,395 @@
+//! The API server's JSON to our own words. Pure, and lenient: what is absent or of another type is left out.
+
+use std::{collections::BTreeMap, hash::Hasher};
+
+use serde_json::{Value, json};
+
+use super::{FIELD_MANAGER, Lease};
+use crate::{
+    id::ObjectRef,
+    model::{
+        facts::{Node, ServiceFact, ServicePortFact},
+        object::{LiveObject, REVISION_ANNOTATIONS},
+    },
+};
+
+/// What stands for a Secret's values wherever an object could be printed or kept.
+pub const MASK: &str = "***";
+
+/// kubectl's copy of the whole object; of a Secret it holds the values too.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// An object as it is kept: without `metadata.managedFields`, a Secret's values masked.
+///
+/// `None` when it has no name or uid, which the API server never answers.
+pub fn live_object(mut value: Value, api_version: &str, kind: &str) -> Option<LiveObject> {
+    let metadata = &value["metadata"];
+    let reference = ObjectRef {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        namespace: text(&metadata["namespace"]),
+        name: text(&metadata["name"])?,
+    };
+    let uid = text(&metadata["uid"])?;
+    let resource_version = text(&metadata["resourceVersion"]).unwrap_or_default();
+    let deleting = metadata["deletionTimestamp"].is_string();
+    let managers = managers(&value);
+    // Items of a list come without these two.
+    value["apiVersion"] = json!(api_version);
+    value["kind"] = json!(kind);
+    if let Some(metadata) = value["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    mask_secret(&mut value);
+    Some(LiveObject {
+        reference,
+        uid,
+        resource_version,
+        value,
+        managers,
+        deleting,
+    })
+}
+
+/// Field managers that own something outside of subresources: a controller that only writes the status is no owner.
+pub fn managers(value: &Value) -> Vec<String> {
+    let mut names: Vec<String> = value["metadata"]["managedFields"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry["subresource"].as_str().unwrap_or_default().is_empty())
+        .filter_map(|entry| text(&entry["manager"]))
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Whether the last write (status and other subresources apart) was ours. Times have whole seconds: on a tie it is not.
+pub fn last_written_by_us(value: &Value) -> bool {
+    let mut ours = None;
+    let mut others = None;
+    for entry in value["metadata"]["managedFields"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry["subresource"].as_str().unwrap_or_default().is_empty())
+    {
+        let latest = if entry["manager"] == FIELD_MANAGER {
+            &mut ours
+        } else {
+            &mut others
+        };
+        *latest = (*latest).max(entry["time"].as_str());
+    }
+    ours.is_some() && ours > others
+}
+
+/// Whether values of this object must never be shown or kept.
+pub fn is_secret(value: &Value) -> bool {
+    value["kind"] == "Secret" && value["apiVersion"].as_str().is_none_or(|it| it == "v1")
+}
+
+/// Replaces a Secret's values by [`MASK`]; leaves everything else alone.
+pub fn mask_secret(value: &mut Value) {
+    if !is_secret(value) {
+        return;
+    }
+    for field in ["data", "stringData"] {
+        if let Some(map) = value[field].as_object_mut() {
+            map.values_mut().for_each(|it| *it = json!(MASK));
+        } else if let Some(map) = value.as_object_mut() {
+            map.remove(field);
+        }
+    }
+    if let Some(annotations) = value["metadata"]["annotations"].as_object_mut()
+        && let Some(copy) = annotations.get_mut(LAST_APPLIED)
+    {
+        *copy = json!(MASK);
+    }
+}
+
+/// The part of a Node that decides whether it is a target (aws-deploy §4.3).
+pub fn node(value: &Value) -> Option<Node> {
+    let mut taints: Vec<(String, String)> = value["spec"]["taints"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|taint| Some((text(&taint["key"])?, text(&taint["effect"])?)))
+        .collect();
+    taints.sort();
+    Some(Node {
+        name: text(&value["metadata"]["name"])?,
+        provider_id: text(&value["spec"]["providerID"]),
+        labels: texts(&value["metadata"]["labels"]),
+        taints,
+        ready: value["status"]["conditions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|condition| condition["type"] == "Ready")
+            .and_then(|condition| text(&condition["status"]))
+            .unwrap_or_else(|| "Unknown".to_owned()),
+    })
+}
+
+/// `namespace/name` and what the API server assigned.
+pub fn service(value: &Value) -> Option<(String, ServiceFact)> {
+    let key = format!(
+        "{}/{}",
+        text(&value["metadata"]["namespace"])?,
+        text(&value["metadata"]["name"])?
+    );
+    let spec = &value["spec"];
+    let mut fact = ServiceFact {
+        uid: text(&value["metadata"]["uid"]),
+        ip_families: spec["ipFamilies"]
+            .as_array()
+            .map(|families| families.iter().filter_map(text).collect()),
+        service_type: text(&spec["type"]),
+        ..ServiceFact::default()
+    };
+    for port in spec["ports"].as_array().into_iter().flatten() {
+        let Some(number) = port["port"].as_i64().and_then(|it| i32::try_from(it).ok()) else {
+            continue;
+        };
+        let node_port = port["nodePort"]
+            .as_u64()
+            .and_then(|it| u16::try_from(it).ok())
+            .filter(|it| *it != 0);
+        // A port may be declared for TCP and for UDP; a balancer's targets are on TCP.
+        let tcp = port["protocol"].as_str().is_none_or(|it| it == "TCP");
+        if tcp || !fact.node_ports.contains_key(&number.to_string()) {
+            fact.node_ports.insert(number.to_string(), node_port);
+        }
+        fact.ports.push(ServicePortFact {
+            name: text(&port["name"]),
+            port: number,
+            target_port: match &port["targetPort"] {
+                Value::Null => json!(number),
+                target => target.clone(),
+            },
+        });
+    }
+    Some((key, fact))
+}
+
+/// Name, controller, and whether it is the default: the annotation must be exactly `true` (ingress-model §1.1).
+pub fn ingress_class(value: &Value) -> Option<(String, (String, bool))> {
+    let default = &value["metadata"]["annotations"]["ingressclass.kubernetes.io/is-default-class"];
+    Some((
+        text(&value["metadata"]["name"])?,
+        (
+            text(&value["spec"]["controller"]).unwrap_or_default(),
+            default == "true",
+        ),
+    ))
+}
+
+pub fn lease(value: &Value) -> Option<Lease> {
+    let spec = &value["spec"];
+    Some(Lease {
+        namespace: text(&value["metadata"]["namespace"])?,
+        name: text(&value["metadata"]["name"])?,
+        holder: text(&spec["holderIdentity"]).filter(|holder| !holder.is_empty()),
+        renewed_at: text(&spec["renewTime"]),
+        duration_seconds: spec["leaseDurationSeconds"]
+            .as_i64()
+            .and_then(|it| i32::try_from(it).ok())
+            .unwrap_or_default(),
+    })
+}
+
+/// A number that changes when something changes that bears on us: heartbeats, other controllers' status and our own
+/// revision annotations do not. Of Nodes only what decides whether they are targets counts.
+pub fn fingerprint(value: &Value, kind: &str) -> u64 {
+    let part = match kind {
+        "Node" => serde_json::to_value(node(value)).unwrap_or_default(),
+        _ => {
+            let metadata = &value["metadata"];
+            let mut annotations = metadata["annotations"].clone();
+            if let Some(map) = annotations.as_object_mut() {
+                map.retain(|key, _| !REVISION_ANNOTATIONS.contains(&key.as_str()));
+            }
+            // An Ingress' status is ours to write: changed by hand it must come back.
+            let status = match kind {
+                "Ingress" => value["status"].clone(),
+                _ => Value::Null,
+            };
+            json!([
+                metadata["uid"],
+                metadata["labels"],
+                annotations,
+                metadata["finalizers"],
+                metadata["deletionTimestamp"],
+                value["spec"],
+                value["imagePullSecrets"],
+                value["automountServiceAccountToken"],
+                status,
+            ])
+        }
+    };
+    // Only ever compared within one process.
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(part.to_string().as_bytes());
+    hasher.finish()
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+fn texts(value: &Value) -> BTreeMap<String, String> {
+    value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.clone(), text(value)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secrets_values_never_leave_in_a_live_object() {
+        let live = live_object(
+            json!({
+                "metadata": {"name": "s", "namespace": "a", "uid": "u", "annotations": {LAST_APPLIED: "canary"}},
+                "data": {"password": "canary"},
+            }),
+            "v1",
+            "Secret",
+        );
+        let live = live.map(|it| it.value);
+        assert_eq!(
+            live.as_ref().map(|it| &it["data"]["password"]),
+            Some(&json!(MASK))
+        );
+        assert!(!format!("{live:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_secret_without_values_gets_none() {
+        let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}});
+        let before = secret.clone();
+        mask_secret(&mut secret);
+        assert_eq!(secret, before);
+    }
+
+    #[test]
+    fn a_controller_that_writes_only_the_status_is_no_manager() {
+        let value = json!({"metadata": {"managedFields": [
+            {"manager": "albsync", "operation": "Apply"},
+            {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status"},
+            {"manager": "kubectl-edit", "operation": "Update"},
+            {"manager": "kubectl-edit", "operation": "Update"},
+        ]}});
+        assert_eq!(managers(&value), ["albsync", "kubectl-edit"]);
+    }
+
+    #[test]
+    fn the_latest_writer_is_ours_only_when_strictly_later() {
+        let at = |ours: &str, other: &str| {
+            json!({"metadata": {"managedFields": [
+                {"manager": "albsync", "time": ours},
+                {"manager": "kubectl-edit", "time": other},
+                {"manager": "albsync", "time": "2027-01-01T00:00:00Z", "subresource": "status"},
+            ]}})
+        };
+        let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z");
+        assert!(last_written_by_us(&at(late, early)));
+        assert!(!last_written_by_us(&at(early, late)));
+        assert!(!last_written_by_us(&at(late, late)));
+        assert!(!last_written_by_us(&json!({"metadata": {}})));
+    }
+
+    #[test]
+    fn a_node_without_conditions_is_unknown() {
+        let node = node(&json!({"metadata": {"name": "n"}, "spec": {
+            "providerID": "aws:///eu-west-1a/i-1", "taints": [{"key": "b", "effect": "NoSchedule"}, {"key": "a", "effect": "NoExecute"}],
+        }}));
+        let node = node.map(|it| (it.ready, it.provider_id, it.taints));
+        assert_eq!(
+            node,
+            Some((
+                "Unknown".to_owned(),
+                Some("aws:///eu-west-1a/i-1".to_owned()),
+                vec![
+                    ("a".to_owned(), "NoExecute".to_owned()),
+                    ("b".to_owned(), "NoSchedule".to_owned())
+                ],
+            ))
+        );
+    }
+
+    #[test]
+    fn node_ports_are_those_of_tcp() {
+        let found = service(&json!({
+            "metadata": {"name": "s", "namespace": "a", "uid": "u"},
+            "spec": {"type": "NodePort", "ipFamilies": ["IPv4"], "ports": [
+                {"name": "dns", "port": 53, "protocol": "TCP", "nodePort": 30001, "targetPort": "dns"},
+                {"name": "dns-udp", "port": 53, "protocol": "UDP", "nodePort": 30002},
+                {"port": 80, "protocol": "TCP"},
+            ]},
+        }));
+        let Some((key, fact)) = found else {
+            panic!("not read")
+        };
+        assert_eq!(key, "a/s");
+        assert_eq!(fact.node_ports["53"], Some(30001));
+        assert_eq!(fact.node_ports["80"], None);
+        assert_eq!(fact.ports[0].target_port, json!("dns"));
+        assert_eq!(fact.ports[2].target_port, json!(80));
+    }
+
+    #[test]
+    fn only_exactly_true_makes_a_default_class() {
+        for (text, default) in [("true", true), ("True", false), ("", false)] {
+            let class = ingress_class(&json!({
+                "metadata": {"name": "aws", "annotations": {"ingressclass.kubernetes.io/is-default-class": text}},
+                "spec": {"controller": "ingress.k8s.aws/alb"},
+            }));
+            let want = (
+                "aws".to_owned(),
+                ("ingress.k8s.aws/alb".to_owned(), default),
+            );
+            assert_eq!(class, Some(want));
+        }
+    }
+
+    #[test]
+    fn a_released_lease_has_no_holder() {
+        let released = lease(&json!({
+            "metadata": {"name": "l", "namespace": "kube-system"},
+            "spec": {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": "2026-01-01T00:00:00.000000Z"},
+        }));
+        assert_eq!(released.and_then(|it| it.holder), None);
+    }
+
+    #[test]
+    fn heartbeats_do_not_change_a_nodes_fingerprint() {
+        let at = |time: &str, ready: &str| {
+            json!({"metadata": {"name": "n", "resourceVersion": time}, "status": {"conditions": [
+                {"type": "Ready", "status": ready, "lastHeartbeatTime": time},
+            ]}})
+        };
+        let base = fingerprint(&at("1", "True"), "Node");
+        assert_eq!(base, fingerprint(&at("2", "True"), "Node"));
+        assert_ne!(base, fingerprint(&at("1", "Unknown"), "Node"));
+    }
+
+    #[test]
+    fn a_status_changed_by_hand_changes_an_ingress_but_not_a_service() {
+        let at = |host: &str| json!({"metadata": {"name": "i"}, "status": {"loadBalancer": {"ingress": [{"hostname": host}]}}});
+        assert_ne!(
+            fingerprint(&at("a"), "Ingress"),
+            fingerprint(&at("b"), "Ingress")
+        );
+        assert_eq!(
+            fingerprint(&at("a"), "Service"),
+            fingerprint(&at("b"), "Service")
+        );
+    }
+}
