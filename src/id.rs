@@ -148,6 +148,35 @@ impl ResourceId {
             name: name.into(),
         }
     }
+
+    /// The balancer of a group.
+    pub fn load_balancer(group: &str) -> Self {
+        Self::of_group(group, ResourceKind::LoadBalancer, "LoadBalancer")
+    }
+
+    /// The security group that a group has to itself.
+    pub fn managed_security_group(group: &str) -> Self {
+        Self::of_group(group, ResourceKind::SecurityGroup, "ManagedLBSecurityGroup")
+    }
+
+    /// A listener of a group.
+    pub fn listener(group: &str, port: u16) -> Self {
+        Self::of_group(group, ResourceKind::Listener, port.to_string())
+    }
+
+    /// A target group of a group; `id` is `namespace/ingress-service:port`.
+    pub fn target_group(group: &str, id: &str) -> Self {
+        Self::of_group(group, ResourceKind::TargetGroup, id)
+    }
+
+    /// The security group that all balancers of the cluster share.
+    pub fn backend_security_group() -> Self {
+        Self::new(StackId::Network, ResourceKind::SecurityGroup, "backend-sg")
+    }
+
+    fn of_group(group: &str, kind: ResourceKind, name: impl Into<String>) -> Self {
+        Self::new(StackId::Group(group.to_owned()), kind, name)
+    }
 }
 
 impl fmt::Display for ResourceId {

@@ -1,6 +1,6 @@
 //! What should be: one [`Desired`] per commit, made of stacks that converge alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,10 @@ pub struct NetworkStack {
     pub backend_group: SecurityGroupSpec,
     /// Node group id → the permissions that bear our mark there (description `elbv2.k8s.aws/targetGroupBinding=shared`).
     pub node_permissions: BTreeMap<SecurityGroupId, Vec<Permission>>,
+    /// Why nothing may be revoked from the nodes' groups now, though more is there than `node_permissions` asks for: a
+    /// group waits and what was applied for it must go on working, or a node's group cannot be told. Empty: all is known.
+    #[serde(default)]
+    pub hold_revokes: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

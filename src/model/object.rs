@@ -23,6 +23,12 @@ pub struct ObjectSpec {
     pub after: Vec<StackId>,
     /// Never deleted by us (`albsync.dev/prune: disabled`, or a ServiceAccount that we only annotate).
     pub keep: bool,
+    /// Applied only onto an object that exists, never created by us (`manage: AnnotateOnly`, irsa §9.2).
+    #[serde(default)]
+    pub existing_only: bool,
+    /// Wanted, but it cannot be completed now: why (its role's ARN is not known yet). Neither applied nor pruned meanwhile.
+    #[serde(default)]
+    pub waits: Option<String>,
 }
 
 /// One object as the cluster holds it.
