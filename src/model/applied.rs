@@ -190,9 +190,40 @@ impl Applied {
             })
             .collect()
     }
+
+    /// Every stack of which something was applied and not taken down.
+    pub fn known_stacks(&self) -> BTreeSet<StackId> {
+        let objects = (!self.inventory.is_empty()).then_some(StackId::Cluster);
+        self.stacks
+            .keys()
+            .chain(self.resources.keys().map(|id| &id.stack))
+            .cloned()
+            .chain(objects)
+            .collect()
+    }
 }
 
-/// Stacks of `desired` whose digest differs from what was last applied, and stacks applied but no longer desired.
-pub fn changed_stacks(_desired: &Desired, _applied: &Applied) -> BTreeSet<StackId> {
-    BTreeSet::new()
+/// Stacks that a pass must look at: those whose digest differs from what was last applied, and those applied but no
+/// longer desired.
+///
+/// A stack that waits for a fact is neither changed nor gone: what was applied stays (decision 7 of the spec). The OIDC
+/// provider is never taken down, so its absence from the desired state is no change (irsa §9.4 R7).
+pub fn changed_stacks(desired: &Desired, applied: &Applied) -> BTreeSet<StackId> {
+    let wanted = desired.stacks();
+    let waiting: BTreeSet<&StackId> = desired.waiting.iter().map(|wait| &wait.stack).collect();
+    let changed = wanted.iter().filter(|(stack, digest)| {
+        applied
+            .stacks
+            .get(stack)
+            .is_none_or(|last| last.digest != **digest)
+    });
+    let gone = applied
+        .known_stacks()
+        .into_iter()
+        .filter(|stack| !wanted.contains_key(stack) && *stack != StackId::Provider);
+    changed
+        .map(|(stack, _)| stack.clone())
+        .chain(gone)
+        .filter(|stack| !waiting.contains(stack))
+        .collect()
 }

@@ -1,14 +1,19 @@
 //! Documents and facts to desired state: pure.
 
 pub mod applied;
+pub mod attribute;
 pub mod build;
 pub mod call;
 pub mod desired;
+pub mod digest;
 pub mod elb;
 pub mod facts;
 pub mod iam;
 pub mod net;
 pub mod object;
 pub mod observed;
+pub mod policy;
 pub mod settings;
 pub mod tags;
+
+pub use build::build;
