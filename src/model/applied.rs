@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{desired::Desired, net::Tags};
+use super::{desired::Desired, elb::Target, net::Tags};
 use crate::id::{Arn, ObjectKey, ObjectRef, ResourceId, Revision, StackId};
 
 /// The store's memory of the world, as far as planning needs it. A cache: losing it costs history and resets only.
@@ -39,6 +39,12 @@ pub struct AppliedResource {
     pub tags: Tags,
     /// Managed policies that we attached (roles).
     pub attached: BTreeSet<Arn>,
+    /// Targets that we registered last (target groups): tells a hand's change from nodes that came or went.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub targets: BTreeSet<Target>,
+    /// Stays in AWS when git drops it (`deletionPolicy: Retain`): git is no longer there to say so then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retain: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +86,8 @@ pub struct ResourceUpdate {
     pub tags: BTreeMap<String, Option<String>>,
     pub attach: BTreeSet<Arn>,
     pub detach: BTreeSet<Arn>,
+    pub targets: Option<BTreeSet<Target>>,
+    pub retain: Option<bool>,
 }
 
 /// New values of some fields of an [`AppliedObject`]; `None` keeps what is there.
@@ -106,6 +114,12 @@ impl AppliedResource {
         merge(&mut self.tags, &update.tags);
         self.attached.extend(update.attach.iter().cloned());
         self.attached.retain(|arn| !update.detach.contains(arn));
+        if let Some(targets) = &update.targets {
+            self.targets.clone_from(targets);
+        }
+        if let Some(retain) = update.retain {
+            self.retain = retain;
+        }
     }
 }
 

@@ -50,6 +50,10 @@ pub struct Plan {
     /// operation and were not recorded yet. Leave out stacks that are held or have gaps.
     #[serde(default)]
     pub settled: Vec<Settled>,
+    /// What would be done were the plane not read-only: for people to read, never carried out. Its operations come
+    /// after all of [`Plan::ops`] in numbering; each of their stacks is held with the code `ReadOnly`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Op>,
 }
 
 /// See [`Plan::settled`]; at most one per stack.
