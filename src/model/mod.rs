@@ -13,6 +13,7 @@ pub mod net;
 pub mod object;
 pub mod observed;
 pub mod policy;
+pub mod previous;
 pub mod settings;
 pub mod tags;
 
