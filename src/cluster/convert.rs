@@ -37,7 +37,10 @@ pub fn live_object(mut value: Value, api_version: &str, kind: &str) -> Option<Li
     // Items of a list come without these two.
     value["apiVersion"] = json!(api_version);
     value["kind"] = json!(kind);
-    if let Some(metadata) = value["metadata"].as_object_mut() {
+    if let Some(metadata) = value
+        .pointer_mut("/metadata")
+        .and_then(Value::as_object_mut)
+    {
         metadata.remove("managedFields");
     }
     mask_secret(&mut value);
@@ -96,13 +99,13 @@ pub fn mask_secret(value: &mut Value) {
         return;
     }
     for field in ["data", "stringData"] {
-        if let Some(map) = value[field].as_object_mut() {
-            map.values_mut().for_each(|it| *it = json!(MASK));
-        } else if let Some(map) = value.as_object_mut() {
-            map.remove(field);
+        match value.get_mut(field) {
+            None => {}
+            Some(Value::Object(map)) => map.values_mut().for_each(|it| *it = json!(MASK)),
+            Some(other) => *other = json!(MASK),
         }
     }
-    if let Some(annotations) = value["metadata"]["annotations"].as_object_mut()
+    if let Some(annotations) = value.pointer_mut("/metadata/annotations")
         && let Some(copy) = annotations.get_mut(LAST_APPLIED)
     {
         *copy = json!(MASK);

@@ -37,7 +37,10 @@ fn strip(value: &Value) -> Value {
         // The dry run may answer in another version of the same kind.
         object.remove("apiVersion");
     }
-    if let Some(metadata) = value["metadata"].as_object_mut() {
+    if let Some(metadata) = value
+        .pointer_mut("/metadata")
+        .and_then(Value::as_object_mut)
+    {
         for key in SERVER_METADATA {
             metadata.remove(key);
         }
