@@ -10,6 +10,7 @@ use crate::{
 pub mod audit;
 pub mod diff;
 pub mod guard;
+pub mod history;
 pub mod op;
 pub mod order;
 pub mod record;
