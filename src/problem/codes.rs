@@ -1,0 +1,88 @@
+//! The closed list of problem codes: what tools match on and what settings lower to warnings.
+
+/// One code with what it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    pub name: &'static str,
+    pub doc: &'static str,
+    /// Whether a repository may lower it to a warning (decision 14 of the spec): true for checks that go beyond what
+    /// Kubernetes and LBC themselves refuse.
+    pub lowerable: bool,
+}
+
+/// The code of that name.
+pub fn code(name: &str) -> Option<&'static Code> {
+    ALL.iter().find(|code| code.name == name)
+}
+
+macro_rules! codes {
+    ($($constant:ident $name:literal $lowerable:literal $doc:literal;)*) => {
+        $(#[doc = $doc] pub const $constant: &str = $name;)*
+
+        /// All codes, in the order of the pipeline.
+        pub const ALL: &[Code] = &[$(Code { name: $name, doc: $doc, lowerable: $lowerable },)*];
+    };
+}
+
+codes! {
+    YAML_ENCODING "yaml-encoding" false "The file is not plain UTF-8: other encoding, byte order mark or control character.";
+    YAML_SYNTAX "yaml-syntax" false "The file is not YAML.";
+    YAML_TAB "yaml-tab" false "A tab stands where YAML wants spaces.";
+    YAML_DUPLICATE_KEY "yaml-duplicate-key" false "A mapping names one key twice.";
+    YAML_KEY "yaml-key" false "A mapping's key is no text, or readers disagree on which text.";
+    YAML_TAG "yaml-tag" false "An explicit tag other than !!str, !!map and !!seq.";
+    YAML_LIMIT "yaml-limit" false "Too large, too deep, too many documents, keys or alias expansions.";
+    YAML_AMBIGUOUS "yaml-ambiguous" false "YAML readers disagree on this value; quoting settles it.";
+
+    NOT_AN_OBJECT "not-an-object" false "A document is no Kubernetes object: apiVersion, kind or metadata.name is missing.";
+    BAD_NAME "bad-name" false "A name, namespace, label or annotation key breaks Kubernetes' rules.";
+    WRONG_TYPE "wrong-type" false "A field holds another kind of value than it must.";
+    MISSING_FIELD "missing-field" false "A required field is absent.";
+    BAD_VALUE "bad-value" false "A field's value is out of its range or set.";
+    UNKNOWN_FIELD "unknown-field" false "A field that this kind does not have.";
+    UNKNOWN_KIND "unknown-kind" false "A misspelt kind or API group, or a kind in the wrong group.";
+    OBSOLETE_API "obsolete-api" false "An API version of Ingress or IngressClass that is no longer served.";
+    NOT_SERVED "not-served" false "Known, but albsync does not serve it yet.";
+    DUPLICATE_OBJECT "duplicate-object" false "Two documents define one object.";
+
+    UNKNOWN_ANNOTATION "unknown-annotation" true "An annotation under one of our prefixes, or nearly, that nobody reads.";
+    BAD_ANNOTATION "bad-annotation" false "An annotation's value does not follow its grammar.";
+    MISPLACED_ANNOTATION "misplaced-annotation" true "A known annotation on a kind where it is not read.";
+    BAD_TAG "bad-tag" true "A tag that AWS would refuse, or a reserved key.";
+    BAD_ATTRIBUTE "bad-attribute" true "An attribute that ELBv2 does not know, or a value out of its range.";
+
+    DUPLICATE_PATH "duplicate-path" true "A path that stands twice under one host: the second can never match.";
+    EMPTY_RULE "empty-rule" true "A rule without paths: it routes nothing.";
+    WILDCARD_PATH "wildcard-path" false "A `*` or `?` in an Exact or Prefix path.";
+    TOO_LONG "too-long" false "Longer than AWS allows.";
+    CLASS_CONFLICT "class-conflict" false "Class annotation and spec.ingressClassName disagree.";
+    SEVERAL_DEFAULT_CLASSES "several-default-classes" false "More than one IngressClass is marked as the default.";
+    SERVICE_PORT "service-port" false "A backend names a port that its Service does not have.";
+    NODE_PORT "node-port" false "Instance targets need a Service with node ports.";
+
+    IAM_DUPLICATE "iam-duplicate" false "One ServiceAccount or one role is declared twice.";
+    IAM_POLICY "iam-policy" false "A policy document that IAM would refuse.";
+    IAM_ESCALATION "iam-escalation" false "A policy document that lets its holder widen its own rights.";
+    IAM_FILE "iam-file" false "A policy file that is missing, misplaced or no JSON.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_listed_once_and_in_kebab_case() {
+        let mut names: Vec<&str> = ALL.iter().map(|code| code.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        for name in names {
+            assert!(
+                name.bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
+                "{name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! YAML to JSON values with their places: the only module that names a YAML library (decision 11 of the spec).
+//!
+//! `saphyr-parser` reads first and gives places, duplicate keys and budgets, so that bombs never reach `serde_yaml`, which
+//! gives the values. Both must agree on the structure; plain scalars are read as Kubernetes reads them ([`scalar`]).
+//! Values never appear in problems here: a file may hold Secrets.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde_json::Value;
+
+use crate::problem::{Checked, Origin, Problem, codes};
+
+mod load;
+mod join;
+pub mod scalar;
+#[cfg(test)]
+mod tests;
+
+/// Budgets of one file (gitops Q2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub bytes: usize,
+    pub documents: usize,
+    /// Nesting, aliases expanded.
+    pub depth: usize,
+    /// Nodes that all aliases of the file expand to.
+    pub alias_nodes: usize,
+    pub keys_per_map: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: 4 << 20,
+            documents: 50_000,
+            depth: 64,
+            alias_nodes: 10_000,
+            keys_per_map: 10_000,
+        }
+    }
+}
+
+/// One step into a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Segment {
+    Key(String),
+    Index(usize),
+}
+
+impl From<&str> for Segment {
+    fn from(key: &str) -> Self {
+        Self::Key(key.to_owned())
+    }
+}
+
+impl From<usize> for Segment {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => f.write_str(key),
+            Self::Index(index) => write!(f, "[{index}]"),
+        }
+    }
+}
+
+/// Line and column, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark {
+    line: u32,
+    column: u32,
+}
+
+/// The places of a value and of all that is in it, in the value's own shape.
+#[derive(Clone, Debug)]
+struct Place {
+    mark: Mark,
+    /// The scalar as written, where readers may disagree on it.
+    ambiguous: Option<String>,
+    inner: Inner,
+}
+
+#[derive(Clone, Debug)]
+enum Inner {
+    Leaf,
+    Map(BTreeMap<String, (Mark, Place)>),
+    List(Vec<Place>),
+}
+
+/// One document: its value and where each part of it stands.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    pub value: Value,
+    file: String,
+    root: Place,
+}
+
+impl Tree {
+    /// The place of the value at `path`, or of its nearest parent that exists.
+    pub fn origin(&self, path: &[Segment]) -> Origin {
+        self.at(self.walk(path).0)
+    }
+
+    /// The place of the key that leads to `path`, or of the nearest parent's value where there is none.
+    pub fn key_origin(&self, path: &[Segment]) -> Origin {
+        let Some((last, parents)) = path.split_last() else {
+            return self.at(self.root.mark);
+        };
+        let (mark, place) = self.walk(parents);
+        match (last, place.map(|place| &place.inner)) {
+            (Segment::Key(key), Some(Inner::Map(entries))) => {
+                self.at(entries.get(key).map_or(mark, |(key, _)| *key))
+            }
+            (Segment::Index(index), Some(Inner::List(items))) => {
+                self.at(items.get(*index).map_or(mark, |item| item.mark))
+            }
+            _ => self.at(mark),
+        }
+    }
+
+    /// The whole document as a value that knows its place.
+    pub fn root(&self) -> Node<'_> {
+        Node {
+            value: &self.value,
+            place: &self.root,
+            file: &self.file,
+        }
+    }
+
+    /// How far the path leads: the last place's mark, and the place itself where the whole path exists.
+    fn walk(&self, path: &[Segment]) -> (Mark, Option<&Place>) {
+        let mut place = &self.root;
+        for segment in path {
+            let next = match (segment, &place.inner) {
+                (Segment::Key(key), Inner::Map(entries)) => {
+                    entries.get(key).map(|(_, place)| place)
+                }
+                (Segment::Index(index), Inner::List(items)) => items.get(*index),
+                _ => None,
+            };
+            match next {
+                Some(next) => place = next,
+                None => return (place.mark, None),
+            }
+        }
+        (place.mark, Some(place))
+    }
+
+    fn at(&self, mark: Mark) -> Origin {
+        Origin::new(self.file.as_str(), mark.line, mark.column)
+    }
+}
+
+/// A value together with its place; the way to read a document field by field.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'a> {
+    value: &'a Value,
+    place: &'a Place,
+    file: &'a str,
+}
+
+impl<'a> Node<'a> {
+    pub fn value(&self) -> &'a Value {
+        self.value
+    }
+
+    pub fn origin(&self) -> Origin {
+        self.at(self.place.mark)
+    }
+
+    /// The scalar as written, where readers of YAML may disagree on it ([`scalar::is_ambiguous`]).
+    pub fn ambiguous(&self) -> Option<&'a str> {
+        self.place.ambiguous.as_deref()
+    }
+
+    /// The value under `key`; `None` where this is no mapping or has no such key.
+    pub fn get(&self, key: &str) -> Option<Node<'a>> {
+        let Inner::Map(places) = &self.place.inner else {
+            return None;
+        };
+        Some(Node {
+            value: self.value.get(key)?,
+            place: &places.get(key)?.1,
+            file: self.file,
+        })
+    }
+
+    /// The place of `key` itself, or of this mapping where the key is absent.
+    pub fn key_origin(&self, key: &str) -> Origin {
+        match &self.place.inner {
+            Inner::Map(places) => {
+                self.at(places.get(key).map_or(self.place.mark, |(mark, _)| *mark))
+            }
+            _ => self.origin(),
+        }
+    }
+
+    /// All entries of a mapping in order of their keys, with the key's place; nothing for other values.
+    pub fn entries(&self) -> impl Iterator<Item = (&'a str, Origin, Node<'a>)> + use<'a> {
+        let node = *self;
+        let places = match &self.place.inner {
+            Inner::Map(places) => Some(places),
+            _ => None,
+        };
+        places
+            .into_iter()
+            .flatten()
+            .filter_map(move |(key, (mark, place))| {
+                Some((
+                    key.as_str(),
+                    node.at(*mark),
+                    Node {
+                        value: node.value.get(key)?,
+                        place,
+                        file: node.file,
+                    },
+                ))
+            })
+    }
+
+    /// All items of a list; nothing for other values.
+    pub fn items(&self) -> impl Iterator<Item = Node<'a>> + use<'a> {
+        let node = *self;
+        let places = match &self.place.inner {
+            Inner::List(places) => places.as_slice(),
+            _ => &[],
+        };
+        let values = self.value.as_array().map_or(&[][..], Vec::as_slice);
+        values.iter().zip(places).map(move |(value, place)| Node {
+            value,
+            place,
+            file: node.file,
+        })
+    }
+
+    fn at(&self, mark: Mark) -> Origin {
+        Origin::new(self.file, mark.line, mark.column)
+    }
+}
+
+/// All documents of one file that are not empty. Documents before a syntax error are kept.
+///
+/// Limits and readings: lessons E10, gitops Q2 and Q3.
+pub fn parse(file: &str, bytes: &[u8], limits: &Limits) -> Checked<Vec<Tree>> {
+    let mut problems = Vec::new();
+    let text = match text_of(file, bytes, limits) {
+        Ok(text) => text,
+        Err(problem) => {
+            problems.push(*problem);
+            return Checked {
+                value: Vec::new(),
+                problems,
+            };
+        }
+    };
+    let raw = load::documents(file, text, limits, &mut problems);
+    // A file with structural problems is refused anyway; its good documents are still typed, so that all mistakes show
+    // at once. Bombs end here.
+    let value = join::documents(file, text, raw, &mut problems);
+    Checked { value, problems }
+}
+
+/// The bytes as text that both readers understand alike.
+fn text_of<'a>(file: &str, bytes: &'a [u8], limits: &Limits) -> Result<&'a str, Box<Problem>> {
+    let fail = |origin, message: &str, hint: &str| {
+        Box::new(Problem::new(codes::YAML_ENCODING, origin, message).hint(hint))
+    };
+    if bytes.len() > limits.bytes {
+        let message = format!(
+            "the file has {} bytes, more than the {} that are read",
+            bytes.len(),
+            limits.bytes
+        );
+        return Err(Box::new(Problem::new(
+            codes::YAML_LIMIT,
+            Origin::start_of(file),
+            message,
+        )));
+    }
+    if bytes.starts_with(&[0xEF, 0xBB, 0xBF]) {
+        return Err(fail(
+            Origin::start_of(file),
+            "the file begins with a byte order mark",
+            "save it as UTF-8 without one",
+        ));
+    }
+    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+        return Err(fail(
+            Origin::start_of(file),
+            "the file is UTF-16",
+            "save it as UTF-8",
+        ));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let good = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+        fail(
+            end_of(file, good),
+            "the file is not UTF-8 from here",
+            "save it as UTF-8",
+        )
+    })?;
+    let control = text.char_indices().find(|(_, c)| {
+        (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}'))
+            || matches!(c, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')
+    });
+    if let Some((at, c)) = control {
+        return Err(fail(
+            end_of(file, &text[..at]),
+            &format!(
+                "the file holds the control character U+{:04X}",
+                u32::from(c)
+            ),
+            "remove it, or write it as an escape in double quotes",
+        ));
+    }
+    Ok(text)
+}
+
+/// The place right behind `text`.
+fn end_of(file: &str, text: &str) -> Origin {
+    let line = text.matches('\n').count() + 1;
+    let column = text.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Origin::new(file, number(line), number(column))
+}
+
+/// Lines and columns beyond four thousand millions do not exist in files of four megabytes.
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,259 @@
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn read(text: &str) -> Checked<Vec<Tree>> {
+    parse("a.yaml", text.as_bytes(), &Limits::default())
+}
+
+fn only(text: &str) -> Tree {
+    let mut read = read(text);
+    assert_eq!(read.problems, [], "{text}");
+    assert_eq!(read.value.len(), 1, "{text}");
+    read.value.remove(0)
+}
+
+/// The one problem, as `line:column code`.
+fn place_of_problem(text: &str) -> String {
+    let problems = read(text).problems;
+    assert_eq!(problems.len(), 1, "{text:?}: {problems:?}");
+    let Problem { origin, code, .. } = &problems[0];
+    format!("{}:{} {code}", origin.line, origin.column)
+}
+
+#[test]
+fn values_and_keys_know_their_places() {
+    let tree =
+        only("# first\nspec:\n  rules:\n  - host: a.example\n    paths: [/x, \"/y\"]\n  empty:\n");
+    let place = |origin: Origin| (origin.line, origin.column);
+    let path = |segments: &[Segment]| segments.to_vec();
+    assert_eq!(
+        tree.value,
+        json!({"spec": {"rules": [{"host": "a.example", "paths": ["/x", "/y"]}], "empty": null}})
+    );
+    let host = path(&["spec".into(), "rules".into(), 0.into(), "host".into()]);
+    assert_eq!(place(tree.origin(&host)), (4, 11));
+    assert_eq!(place(tree.key_origin(&host)), (4, 5));
+    let second = path(&[
+        "spec".into(),
+        "rules".into(),
+        0.into(),
+        "paths".into(),
+        1.into(),
+    ]);
+    assert_eq!(place(tree.origin(&second)), (5, 17));
+    let missing = path(&[
+        "spec".into(),
+        "rules".into(),
+        0.into(),
+        "nope".into(),
+        "x".into(),
+    ]);
+    assert_eq!(place(tree.origin(&missing)), (4, 5));
+    assert_eq!(place(tree.key_origin(&missing)), (4, 5));
+    assert_eq!(place(tree.origin(&[])), (2, 1));
+    let rules = tree.root().get("spec").unwrap().get("rules").unwrap();
+    let first = rules.items().next().unwrap();
+    assert_eq!(place(first.get("host").unwrap().origin()), (4, 11));
+    assert_eq!(first.entries().count(), 2);
+}
+
+#[test]
+fn columns_count_characters() {
+    let tree = only("äöü: x\n");
+    assert_eq!(tree.origin(&["äöü".into()]).column, 6);
+}
+
+#[test]
+fn empty_documents_are_skipped() {
+    let read = read("---\n---\n# nothing\n---\na: 1\n---\n");
+    assert_eq!(read.problems, []);
+    assert_eq!(read.value.len(), 1);
+    assert_eq!(read.value[0].origin(&["a".into()]).line, 5);
+    assert!(parse("a.yaml", b"", &Limits::default()).value.is_empty());
+}
+
+#[test]
+fn quoted_and_block_text_stays_text() {
+    let tree = only("a: \"yes\"\nb: 'no'\nc: |\n  on\nd: !!str 5\ne: >-\n  017\n");
+    assert_eq!(
+        tree.value,
+        json!({"a": "yes", "b": "no", "c": "on\n", "d": "5", "e": "017"})
+    );
+}
+
+#[test]
+fn plain_scalars_are_read_as_kubernetes_reads_them_and_marked_where_readers_differ() {
+    let tree = only("a: yes\nb: 0o17\nc: 017\nd: 1_000\ne: 1:30\nf: 8080\n8081: g\n");
+    assert_eq!(
+        tree.value,
+        json!({"a": true, "b": 15, "c": 15, "d": 1000, "e": "1:30", "f": 8080, "8081": "g"})
+    );
+    let root = tree.root();
+    assert_eq!(root.get("a").unwrap().ambiguous(), Some("yes"));
+    assert_eq!(root.get("e").unwrap().ambiguous(), Some("1:30"));
+    assert_eq!(root.get("f").unwrap().ambiguous(), None);
+}
+
+#[test]
+fn a_duplicate_key_names_both_places() {
+    let problems = read("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n").problems;
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].code, codes::YAML_DUPLICATE_KEY);
+    assert_eq!(problems[0].origin, Origin::new("a.yaml", 5, 3));
+    assert_eq!(problems[0].also, Some(Origin::new("a.yaml", 3, 3)));
+    assert_eq!(
+        place_of_problem("1: a\n\"1\": b\n"),
+        "2:1 yaml-duplicate-key"
+    );
+}
+
+#[test]
+fn each_defect_has_its_code_and_place() {
+    let table = [
+        ("a: 1\nb: [1, 2\nc: 3\n", "3:2 yaml-syntax"),
+        ("a: b: c\n", "1:5 yaml-syntax"),
+        ("a:\n\tb: 1\n", "2:1 yaml-tab"),
+        ("a:\n  - x\n \t- y\n", "3:2 yaml-tab"),
+        ("yes: 1\n", "1:1 yaml-key"),
+        ("a:\n  ~: 1\n", "2:3 yaml-key"),
+        ("{a: 1}: 1\n", "1:1 yaml-key"),
+        ("? [a]\n: 1\n", "1:3 yaml-key"),
+        ("a: !!binary aGk=\n", "1:4 yaml-tag"),
+        ("a: !Ref b\n", "1:4 yaml-tag"),
+        ("a: .inf\n", "1:4 yaml-ambiguous"),
+        ("a: *b\n", "1:4 yaml-syntax"),
+        ("a: &b [*b]\n", "1:8 yaml-syntax"),
+        ("<<: 1\n", "1:1 yaml-syntax"),
+        ("a: \u{1}\n", "1:4 yaml-encoding"),
+        ("\u{feff}a: 1\n", "1:1 yaml-encoding"),
+        ("a: 1\nb: \0\nc: 2\n", "2:4 yaml-encoding"),
+    ];
+    for (text, wanted) in table {
+        assert_eq!(place_of_problem(text), wanted, "{text:?}");
+    }
+}
+
+#[test]
+fn other_encodings_are_named() {
+    let read = |bytes: &[u8]| parse("a.yaml", bytes, &Limits::default()).problems;
+    let latin = read(b"a: 1\nb: \xe4\n");
+    assert_eq!(latin[0].origin, Origin::new("a.yaml", 2, 4));
+    assert_eq!(latin[0].code, codes::YAML_ENCODING);
+    assert!(read(b"\xff\xfea\0:\0")[0].message.contains("UTF-16"));
+}
+
+#[test]
+fn good_documents_before_a_broken_one_are_kept() {
+    let read = read("a: 1\n---\nb: [\n");
+    assert_eq!(read.value.len(), 1);
+    assert_eq!(read.problems.len(), 1);
+}
+
+#[test]
+fn aliases_and_merge_keys_expand_to_the_anchors_value_and_place() {
+    let tree = only("base: &base\n  u: 1\n  v: 2\nmore:\n  <<: *base\n  v: 3\nsame: *base\n");
+    assert_eq!(tree.value["more"], json!({"u": 1, "v": 3}));
+    assert_eq!(tree.value["same"], json!({"u": 1, "v": 2}));
+    assert_eq!(tree.origin(&["more".into(), "u".into()]).line, 2);
+    assert_eq!(tree.origin(&["more".into(), "v".into()]).line, 6);
+    assert_eq!(
+        place_of_problem("a: &a {x: 1}\nb:\n  x: 2\n  <<: *a\n"),
+        "4:3 yaml-ambiguous"
+    );
+}
+
+#[test]
+fn bombs_end_at_their_budget_at_once() {
+    let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let before = format!("*a{}, ", level - 1).repeat(10);
+        laughs += &format!("a{level}: &a{level} [{}]\n", before.trim_end_matches(", "));
+    }
+    let long = format!(
+        "a: &a {}\nb: [{}]\n",
+        "x".repeat(1 << 20),
+        "*a, ".repeat(9000)
+    );
+    let deep = "[".repeat(100_000);
+    let deep_block = (0..200).map(|n| " ".repeat(n) + "a:\n").collect::<String>();
+    let quadratic = format!(
+        "a: &a [{}]\nb: [{}]\n",
+        "x, ".repeat(1000),
+        "*a, ".repeat(1000)
+    );
+    let many = "---\na: 1\n".repeat(50_001);
+    let keys = (0..10_001)
+        .map(|n| format!("k{n}: 1\n"))
+        .collect::<String>();
+    let big = "a: 1\n".repeat(1 << 20);
+    for bomb in [laughs, long, deep, deep_block, quadratic, many, keys, big] {
+        let start = Instant::now();
+        let read = read(&bomb);
+        assert_eq!(read.problems[0].code, codes::YAML_LIMIT, "{:.40}", bomb);
+        assert!(start.elapsed() < Duration::from_secs(5), "{:.40}", bomb);
+    }
+}
+
+#[test]
+fn a_mapping_at_the_depth_limit_is_read() {
+    let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    assert_eq!(read(&nested(64)).problems, []);
+    assert_eq!(place_of_problem(&nested(65)), "1:65 yaml-limit");
+}
+
+#[test]
+fn problems_never_quote_values() {
+    for text in [
+        "kind: Secret\ndata:\n  p: hunter2: x\n",
+        "kind: Secret\ndata:\n  p: \"hunter2\n",
+        "kind: Secret\ndata:\n  p: hunter2\n  p: hunter2\n",
+        "kind: Secret\ndata:\n  p: !!int hunter2\n",
+        "kind: Secret\ndata:\n  p: [hunter2\n",
+        "kind: Secret\ndata:\n  p: 'hunter2'x\n",
+    ] {
+        let problems = read(text).problems;
+        assert!(!problems.is_empty(), "{text}");
+        for problem in problems {
+            assert!(!problem.to_string().contains("hunter2"), "{problem}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        parse("a.yaml", &bytes, &Limits::default());
+    }
+
+    #[test]
+    fn no_yamlish_text_makes_it_panic(text in "[-a:&*!<>|#%@{}\\[\\],\"' \n\t?~0-9.]{0,200}") {
+        parse("a.yaml", text.as_bytes(), &Limits::default());
+    }
+
+    #[test]
+    fn json_reads_as_itself(value in json_value()) {
+        let text = serde_json::to_string_pretty(&json!({"v": value})).unwrap();
+        let tree = only(&text);
+        prop_assert_eq!(&tree.value["v"], &value);
+    }
+}
+
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[ -~äöü]{0,20}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 5, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            proptest::collection::btree_map("[ -~]{0,8}", inner, 0..5)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
