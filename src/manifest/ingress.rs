@@ -23,6 +23,9 @@ pub struct Ingress {
     pub options: IngressOptions,
     /// All annotations, as written.
     pub annotations: BTreeMap<String, Located<String>>,
+    /// Problems that count only if its class turns out to be ours, which facts decide; empty where git alone decides:
+    /// then they are among the problems of the parse, or the class is another's.
+    pub deferred: Vec<Problem>,
 }
 
 impl Ingress {

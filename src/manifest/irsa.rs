@@ -73,6 +73,17 @@ pub struct PolicyOptions {
     pub owned: Vec<Located<PolicyDocument>>,
 }
 
+/// A ServiceAccount document of git, as far as a role's binding has to agree with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceAccount {
+    pub origin: Origin,
+    pub namespace: String,
+    pub name: String,
+    /// Annotation `eks.amazonaws.com/role-arn`: with an `IAMServiceAccount` for the same account it must equal the
+    /// computed ARN (irsa.md §9.1).
+    pub role_arn: Option<Located<String>>,
+}
+
 /// A named IAM policy document, read inline or from the file that the manifest names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolicyDocument {
