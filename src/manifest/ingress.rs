@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::annotation::IngressOptions;
-use crate::problem::{Located, Origin};
+use crate::problem::{Located, Origin, Problem};
 
 /// One `networking.k8s.io/v1` Ingress.
 #[derive(Clone, Debug, PartialEq)]
