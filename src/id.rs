@@ -174,6 +174,21 @@ impl ResourceId {
         Self::new(StackId::Network, ResourceKind::SecurityGroup, "backend-sg")
     }
 
+    /// The cluster's OIDC provider.
+    pub fn provider() -> Self {
+        Self::new(StackId::Provider, ResourceKind::OidcProvider, "provider")
+    }
+
+    /// The role of a declaration; `key` is its `namespace/name`.
+    pub fn role(key: &str) -> Self {
+        Self::new(StackId::Role(key.to_owned()), ResourceKind::Role, "role")
+    }
+
+    /// An owned policy of a declaration, by its name in IAM.
+    pub fn policy(key: &str, name: &str) -> Self {
+        Self::new(StackId::Role(key.to_owned()), ResourceKind::Policy, name)
+    }
+
     fn of_group(group: &str, kind: ResourceKind, name: impl Into<String>) -> Self {
         Self::new(StackId::Group(group.to_owned()), kind, name)
     }

@@ -68,7 +68,7 @@ pub struct RoleSpec {
     pub trust: Value,
     pub permissions_boundary: Option<Arn>,
     pub tags: Tags,
-    /// Managed policies, owned ones included.
+    /// Managed policies, owned ones included: these as outputs of `ResourceId::policy`, so that they come first.
     pub attached: BTreeSet<Ref<Arn>>,
     /// Name → document.
     pub inline: BTreeMap<String, Value>,
