@@ -1,9 +1,163 @@
-//! One aspect of the model per file.
+//! Documents and facts to [`Desired`]: one aspect of the model per file.
+//!
+//! Nothing is guessed. What a fact is missing for waits with a reason, and everything else is built; what is wrong in git
+//! is a problem with its place, and what it belongs to waits too, so that nothing is ever taken down by a mistake
+//! (lessons B2).
 
-use super::{desired::Desired, facts::Facts, settings::Settings};
-use crate::{manifest::Manifests, problem::Checked};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    desired::{Desired, Waiting},
+    facts::Facts,
+    settings::Settings,
+};
+use crate::{
+    id::StackId,
+    manifest::{Manifests, Service, ServiceRef},
+    problem::{Checked, Origin, Problem, Severity},
+};
+
+pub mod code;
+mod group;
+mod hint;
+mod listener;
+mod load_balancer;
+pub mod name;
+mod node;
+mod object;
+mod role;
+mod rule;
+mod security_group;
+mod subnet;
+mod tag;
+mod target_group;
 
 /// What the commit wants, given the facts. Pure; the order of documents and facts never matters.
-pub fn build(_manifests: &Manifests, _facts: &Facts, _settings: &Settings) -> Checked<Desired> {
-    Checked::default()
+pub fn build(manifests: &Manifests, facts: &Facts, settings: &Settings) -> Checked<Desired> {
+    let input = Input::new(manifests, facts, settings);
+    let mut report = Report::new(settings);
+    let mut desired = Desired::default();
+
+    group::build_all(&input, &mut report, &mut desired);
+    security_group::build_network(&input, &mut report, &mut desired);
+    let bindings = role::build_all(&input, &mut report, &mut desired);
+    object::build_all(&input, &bindings, &mut report, &mut desired);
+
+    desired
+        .waiting
+        .sort_by(|a, b| (&a.stack, &a.origin, &a.reason).cmp(&(&b.stack, &b.origin, &b.reason)));
+    Checked {
+        value: desired,
+        problems: report.finish(),
+    }
 }
+
+/// Everything that a builder may look at.
+struct Input<'a> {
+    manifests: &'a Manifests,
+    facts: &'a Facts,
+    settings: &'a Settings,
+    services: BTreeMap<&'a ServiceRef, &'a Service>,
+    /// Instance ids of the nodes that balancers send to, or why they are not known.
+    targets: Result<BTreeSet<String>, String>,
+}
+
+impl<'a> Input<'a> {
+    fn new(manifests: &'a Manifests, facts: &'a Facts, settings: &'a Settings) -> Self {
+        let mut services: Vec<_> = manifests.services.iter().collect();
+        // Two of one name are a problem found by parsing; whichever stays must not depend on the order.
+        services.sort_by(|a, b| (&a.reference, &b.origin).cmp(&(&b.reference, &a.origin)));
+        Self {
+            manifests,
+            facts,
+            settings,
+            targets: node::targets(facts),
+            services: services
+                .into_iter()
+                .map(|service| (&service.reference, service))
+                .collect(),
+        }
+    }
+}
+
+/// Problems as they are found.
+struct Report<'a> {
+    settings: &'a Settings,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Report<'a> {
+    fn new(settings: &'a Settings) -> Self {
+        Self {
+            settings,
+            problems: Vec::new(),
+        }
+    }
+
+    /// Notes a problem, as a warning where the configuration lowers its check.
+    fn add(&mut self, mut problem: Problem) {
+        if self.settings.lowered.contains(&problem.code) {
+            problem.severity = Severity::Warning;
+        }
+        self.problems.push(problem);
+    }
+
+    /// Notes a problem of a guard, which no setting lowers.
+    fn add_guard(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    fn finish(mut self) -> Vec<Problem> {
+        self.problems.sort();
+        self.problems.dedup();
+        self.problems
+    }
+}
+
+/// Why something cannot be built now.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Wait {
+    origin: Origin,
+    reason: String,
+}
+
+impl Wait {
+    fn new(origin: &Origin, reason: impl Into<String>) -> Self {
+        Self {
+            origin: origin.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    /// A problem found just now: the reason in short, the rest is in the problem.
+    fn for_problem(problem: &Problem) -> Self {
+        Self::new(&problem.origin, problem.message.clone())
+    }
+}
+
+/// One stack's reasons as one: at the first place, each reason once.
+fn waiting(stack: StackId, mut waits: Vec<Wait>) -> Option<Waiting> {
+    waits.sort();
+    let origin = waits.first()?.origin.clone();
+    let mut reasons: Vec<String> = Vec::new();
+    for wait in waits {
+        if !reasons.contains(&wait.reason) {
+            reasons.push(wait.reason);
+        }
+    }
+    Some(Waiting {
+        stack,
+        origin,
+        reason: reasons.join("; "),
+    })
+}
+
+/// Takes a value out of a result and puts the reason for its absence aside, so that all reasons are found at once.
+fn keep<T>(waits: &mut Vec<Wait>, result: Result<T, Wait>) -> Option<T> {
+    result.map_err(|wait| waits.push(wait)).ok()
+}
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,306 @@
+//! Which Ingresses are ours, which balancer each belongs to, and the stack of one balancer (ingress-model §1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Input, Report, Wait, code, hint, keep, listener, load_balancer, name::GroupId, security_group,
+    target_group::TargetGroups, waiting,
+};
+use crate::{
+    id::{ObjectRef, StackId},
+    manifest::{Ingress, IngressClass},
+    model::desired::{Desired, GroupStack, Member},
+    problem::{Located, Problem},
+};
+
+/// The controller that an IngressClass must name to be ours.
+const CONTROLLER: &str = "ingress.k8s.aws/alb";
+
+/// Value of the older class annotation that counts when the configuration names none.
+const FALLBACK_CLASS: &str = "alb";
+
+/// The Ingresses that share one balancer, in group order.
+pub(super) struct Group<'a> {
+    pub id: GroupId,
+    pub members: Vec<&'a Ingress>,
+}
+
+/// Whether an Ingress is ours to serve.
+enum Class<'a> {
+    /// By this IngressClass, where git holds it.
+    Ours(Option<&'a IngressClass>),
+    Foreign,
+    Unknown(Wait),
+}
+
+/// Builds all groups: each into `desired.groups` or, with its reasons, into `desired.waiting`.
+pub(super) fn build_all(input: &Input, report: &mut Report, desired: &mut Desired) {
+    let mut ingresses: Vec<&Ingress> = input.manifests.ingresses.iter().collect();
+    ingresses.sort_by(|a, b| (a.key(), &a.origin).cmp(&(b.key(), &b.origin)));
+    // Two of one name are a problem found by parsing.
+    ingresses.dedup_by_key(|ingress| ingress.key());
+
+    for ingress in ingresses {
+        // Explicit groups come later: until then each Ingress has its balancer for itself.
+        let group = Group {
+            id: GroupId::Implicit {
+                namespace: ingress.namespace.clone(),
+                name: ingress.name.clone(),
+            },
+            members: vec![ingress],
+        };
+        let result = match class_of(ingress, input, report) {
+            Class::Foreign => continue,
+            Class::Unknown(wait) => Err(vec![wait]),
+            Class::Ours(class) => match unserved(ingress, class) {
+                unserved if unserved.is_empty() => build(&group, input, report),
+                unserved => Err(unserved),
+            },
+        };
+        let id = group.id.to_string();
+        match result {
+            Ok(stack) => {
+                desired.groups.insert(id, stack);
+            }
+            Err(waits) => desired.waiting.extend(waiting(StackId::Group(id), waits)),
+        }
+    }
+    refuse_equal_names(report, desired);
+}
+
+fn build(group: &Group, input: &Input, report: &mut Report) -> Result<GroupStack, Vec<Wait>> {
+    let id = group.id.to_string();
+    let mut waits = Vec::new();
+    let mut target_groups = TargetGroups::new(group, input);
+
+    let load_balancer = keep(&mut waits, load_balancer::build(group, input));
+    let security_group = keep(&mut waits, security_group::build_managed(group, input));
+    let listeners = listener::build_all(group, input, report, &mut target_groups, &mut waits);
+    let (Some(load_balancer), Some(security_group), true) =
+        (load_balancer, security_group, waits.is_empty())
+    else {
+        return Err(waits);
+    };
+    Ok(GroupStack {
+        group_id: id,
+        members: group
+            .members
+            .iter()
+            .map(|ingress| member(ingress))
+            .collect(),
+        security_group,
+        load_balancer,
+        listeners,
+        target_groups: target_groups.finish(),
+    })
+}
+
+fn member(ingress: &Ingress) -> Member {
+    Member {
+        reference: ObjectRef {
+            api_version: "networking.k8s.io/v1".to_owned(),
+            kind: "Ingress".to_owned(),
+            namespace: Some(ingress.namespace.clone()),
+            name: ingress.name.clone(),
+        },
+        origin: ingress.origin.clone(),
+    }
+}
+
+/// The decision of ingress-model §1.1, in its order.
+fn class_of<'a>(ingress: &Ingress, input: &Input<'a>, report: &mut Report) -> Class<'a> {
+    if let Some(annotation) = &ingress.class_annotation {
+        // IngressClasses are not even read on this path.
+        let ours = match input.settings.ingress_class.as_str() {
+            "" => ["", FALLBACK_CLASS].contains(&annotation.value.as_str()),
+            ours => ours == annotation.value,
+        };
+        return if ours {
+            Class::Ours(None)
+        } else {
+            Class::Foreign
+        };
+    }
+    match &ingress.class_name {
+        Some(class) => named_class(ingress, class, input, report),
+        None => default_class(ingress, input, report),
+    }
+}
+
+fn named_class<'a>(
+    ingress: &Ingress,
+    wanted: &Located<String>,
+    input: &Input<'a>,
+    report: &mut Report,
+) -> Class<'a> {
+    let name = wanted.value.as_str();
+    if let Some(class) = class_in_git(name, input) {
+        return if class.controller == CONTROLLER {
+            Class::Ours(Some(class))
+        } else {
+            Class::Foreign
+        };
+    }
+    let missing = Problem::new(
+        code::UNKNOWN_INGRESS_CLASS,
+        wanted.origin.clone(),
+        format!("IngressClass `{name}` does not exist"),
+    )
+    .of(format!("Ingress {}", ingress.key()));
+    let Some(classes) = &input.facts.ingress_classes else {
+        let problem = Problem {
+            message: format!(
+                "IngressClass `{name}` is not in git, and the cluster's were not read"
+            ),
+            ..missing
+        };
+        let wait = Wait::for_problem(&problem);
+        report.add(problem.warning());
+        return Class::Unknown(wait);
+    };
+    match classes.get(name) {
+        Some((controller, _)) if controller == CONTROLLER => Class::Ours(None),
+        Some(_) => Class::Foreign,
+        None => {
+            let in_git = input
+                .manifests
+                .classes
+                .iter()
+                .map(|class| class.name.as_str());
+            let known = in_git.chain(classes.keys().map(String::as_str));
+            let problem = missing.hint(hint::near("IngressClass", name, known));
+            let wait = Wait::for_problem(&problem);
+            report.add(problem);
+            Class::Unknown(wait)
+        }
+    }
+}
+
+fn default_class<'a>(ingress: &Ingress, input: &Input<'a>, report: &mut Report) -> Class<'a> {
+    let mut defaults: BTreeMap<&str, (&str, Option<&'a IngressClass>)> = input
+        .manifests
+        .classes
+        .iter()
+        .filter(|class| class.is_default)
+        .map(|class| {
+            (
+                class.name.as_str(),
+                (class.controller.as_str(), Some(class)),
+            )
+        })
+        .collect();
+    for (name, (controller, is_default)) in input.facts.ingress_classes.iter().flatten() {
+        if *is_default && class_in_git(name, input).is_none() {
+            defaults.insert(name, (controller, None));
+        }
+    }
+    let names: Vec<_> = defaults.keys().copied().collect();
+    match defaults.values().next() {
+        Some(_) if defaults.len() > 1 => {
+            let problem = Problem::new(
+                code::SEVERAL_DEFAULT_CLASSES,
+                ingress.origin.clone(),
+                format!(
+                    "no class is given, and there are several default ones: {}",
+                    names.join(", ")
+                ),
+            )
+            .of(format!("Ingress {}", ingress.key()))
+            .hint("set spec.ingressClassName");
+            let wait = Wait::for_problem(&problem);
+            report.add(problem);
+            Class::Unknown(wait)
+        }
+        Some((controller, class)) if *controller == CONTROLLER => Class::Ours(*class),
+        Some(_) => Class::Foreign,
+        None if input.facts.ingress_classes.is_none() => Class::Unknown(Wait::new(
+            &ingress.origin,
+            "no class is given, and the cluster's default class was not read",
+        )),
+        None if input.settings.ingress_class.is_empty() => Class::Ours(None),
+        None => Class::Foreign,
+    }
+}
+
+/// Of two with one name, which parsing reports, the one that stands first.
+fn class_in_git<'a>(name: &str, input: &Input<'a>) -> Option<&'a IngressClass> {
+    input
+        .manifests
+        .classes
+        .iter()
+        .filter(|class| class.name == name)
+        .min_by_key(|class| &class.origin)
+}
+
+/// What parsing reports as not served yet: whatever the reason that it came here, it is never ignored.
+fn unserved(ingress: &Ingress, class: Option<&IngressClass>) -> Vec<Wait> {
+    let mut waits = Vec::new();
+    if let Some(parameters) = class.and_then(|class| class.parameters.as_ref()) {
+        waits.push(Wait::new(
+            &parameters.origin,
+            "IngressClassParams are not served yet",
+        ));
+    }
+    if let Some(backend) = &ingress.default_backend {
+        waits.push(Wait::new(
+            &backend.origin,
+            "default backends are not served yet",
+        ));
+    }
+    if let Some(host) = ingress.tls_hosts.first() {
+        waits.push(Wait::new(&host.origin, "TLS is not served yet"));
+    }
+    waits
+}
+
+/// Names have to be unique in the account and region; two equal ones would fight over one resource (ingress-model §15.7).
+fn refuse_equal_names(report: &mut Report, desired: &mut Desired) {
+    let mut owners: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for (id, group) in &desired.groups {
+        let named = [
+            ("load balancer", &group.load_balancer.name),
+            ("security group", &group.security_group.name),
+        ];
+        let target_groups = group
+            .target_groups
+            .values()
+            .map(|it| ("target group", &it.spec.name));
+        for (kind, name) in named.into_iter().chain(target_groups) {
+            owners.entry((kind, name)).or_default().push(id);
+        }
+    }
+    let mut refused = BTreeSet::new();
+    for ((kind, name), groups) in owners.into_iter().filter(|(_, groups)| groups.len() > 1) {
+        let origins: Vec<_> = groups
+            .iter()
+            .filter_map(|id| desired.groups[*id].members.first())
+            .map(|member| member.origin.clone())
+            .collect();
+        if let [first, .., last] = &origins[..] {
+            report.add_guard(
+                Problem::new(
+                    code::NAME_COLLISION,
+                    last.clone(),
+                    format!(
+                        "{kind} `{name}` is wanted twice, by {}",
+                        groups.join(" and ")
+                    ),
+                )
+                .hint("rename one of the Ingresses or Services")
+                .also(first.clone()),
+            );
+        }
+        refused.extend(groups.into_iter().map(str::to_owned));
+    }
+    for id in refused {
+        if let Some(group) = desired.groups.remove(&id) {
+            let waits = group
+                .members
+                .iter()
+                .map(|member| Wait::new(&member.origin, "a name is wanted twice"));
+            desired
+                .waiting
+                .extend(waiting(StackId::Group(id), waits.collect()));
+        }
+    }
+}

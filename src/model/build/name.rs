@@ -1,0 +1,270 @@
+//! Group ids and the names of what is created, by LBC's formulas (ingress-model §3.1, §6.2).
+//!
+//! Names matter at creation only: what exists is found by its tags. All the same they must be LBC's, so that a take-over
+//! changes nothing.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    manifest::{ServiceRef, ingress::PortRef},
+    model::{
+        digest::hex,
+        elb::{Scheme, TargetType},
+    },
+};
+
+/// Hex digits of a hash that a name carries.
+const HASH_LENGTH: usize = 10;
+
+/// Which balancer an Ingress belongs to (ingress-model §1.3).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupId {
+    /// One Ingress that has its balancer for itself.
+    Implicit { namespace: String, name: String },
+    /// Named by `group.name`; members come from any namespace.
+    Explicit(String),
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Implicit { namespace, name } => write!(f, "{namespace}/{name}"),
+            Self::Explicit(name) => f.write_str(name),
+        }
+    }
+}
+
+impl GroupId {
+    /// The scheme is in the hash: a changed scheme needs a new balancer, whose name must not be the old one's.
+    pub fn load_balancer_name(&self, cluster: &str, scheme: Scheme) -> String {
+        self.with_hash(&hash(&[cluster, &self.to_string(), scheme.as_str()]))
+    }
+
+    pub fn security_group_name(&self, cluster: &str) -> String {
+        self.with_hash(&hash(&[cluster, &self.to_string()]))
+    }
+
+    fn with_hash(&self, hash: &str) -> String {
+        match self {
+            Self::Implicit { namespace, name } => {
+                format!("k8s-{}-{}-{hash}", cut(8, namespace), cut(8, name))
+            }
+            Self::Explicit(name) => format!("k8s-{}-{hash}", cut(17, name)),
+        }
+    }
+}
+
+/// Name of the security group that all balancers of a cluster share.
+pub fn backend_security_group_name(cluster: &str) -> String {
+    format!("k8s-traffic-{}-{}", cut(232, cluster), hash(&[cluster]))
+}
+
+/// Everything that enters a target group's name.
+#[derive(Clone, Copy, Debug)]
+pub struct TargetGroupKey<'a> {
+    pub cluster: &'a str,
+    pub group: &'a GroupId,
+    /// Namespace and name of the Ingress.
+    pub ingress: (&'a str, &'a str),
+    pub service: &'a ServiceRef,
+    pub service_uid: &'a str,
+    /// As the backend spells it.
+    pub service_port: &'a PortRef,
+    pub port: u16,
+    pub target_type: TargetType,
+    pub protocol: &'a str,
+    pub protocol_version: &'a str,
+    pub control_port: Option<u16>,
+}
+
+impl TargetGroupKey<'_> {
+    /// The identity, `namespace/ingress-service:port`: tag `ingress.k8s.aws/resource`.
+    pub fn id(&self) -> String {
+        let (namespace, ingress) = self.ingress;
+        format!(
+            "{namespace}/{ingress}-{}:{}",
+            self.service.name, self.service_port
+        )
+    }
+
+    pub fn name(&self) -> String {
+        let control_port = self
+            .control_port
+            .map_or_else(String::new, |port| port.to_string());
+        let hash = hash(&[
+            self.cluster,
+            &self.group.to_string(),
+            self.ingress.0,
+            self.ingress.1,
+            self.service_uid,
+            &self.service_port.to_string(),
+            &self.port.to_string(),
+            self.target_type.as_str(),
+            self.protocol,
+            self.protocol_version,
+            &control_port,
+        ]);
+        format!(
+            "k8s-{}-{}-{hash}",
+            cut(8, &self.service.namespace),
+            cut(8, &self.service.name)
+        )
+    }
+}
+
+/// First digits of the SHA-256 over the parts without anything between them.
+fn hash(parts: &[&str]) -> String {
+    let mut text = hex(&Sha256::digest(parts.concat().as_bytes()));
+    text.truncate(HASH_LENGTH);
+    text
+}
+
+/// The first `length` ASCII letters and digits; all else is left out.
+fn cut(length: usize, text: &str) -> String {
+    text.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(length)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn implicit(namespace: &str, name: &str) -> GroupId {
+        GroupId::Implicit {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+
+    #[test]
+    fn names_are_those_that_others_published() {
+        // ingress-model §12.1
+        assert_eq!(
+            implicit("ui", "ui").load_balancer_name("eks-workshop", Scheme::InternetFacing),
+            "k8s-ui-ui-5ddc3ba496"
+        );
+        assert_eq!(
+            GroupId::Explicit("retail-app-group".into())
+                .load_balancer_name("eks-workshop", Scheme::InternetFacing),
+            "k8s-retailappgroup-085b071a94"
+        );
+        assert_eq!(
+            implicit("default", "ingress").security_group_name("cluster"),
+            "k8s-default-ingress-05be0614e6"
+        );
+        assert_eq!(
+            implicit("default", "bookreview-ingress").security_group_name("bookreview-cluster"),
+            "k8s-default-bookrevi-af6f53a2c0"
+        );
+        assert_eq!(
+            backend_security_group_name("tfm-app-eks"),
+            "k8s-traffic-tfmappeks-7dd757b3ae"
+        );
+    }
+
+    #[test]
+    fn balancer_names_follow_scheme_and_group() {
+        // ingress-model §12.2
+        let implicit = implicit("default", "app-aws-ingress");
+        assert_eq!(
+            implicit.load_balancer_name("mz-k8s", Scheme::Internal),
+            "k8s-default-appawsin-ccf9862bb7"
+        );
+        let explicit = GroupId::Explicit("team-a.shared-edge.prod".into());
+        assert_eq!(
+            explicit.load_balancer_name("mz-k8s", Scheme::Internal),
+            "k8s-teamasharededgepr-a39c37adcc"
+        );
+        assert_eq!(
+            explicit.security_group_name("mz-k8s"),
+            "k8s-teamasharededgepr-98aa6b36ad"
+        );
+    }
+
+    #[test]
+    fn target_group_names_follow_all_that_makes_a_target_group() {
+        // ingress-model §12, §12.2
+        let group = implicit("default", "app-aws-ingress");
+        let explicit = GroupId::Explicit("team-a.shared-edge.prod".into());
+        let service = ServiceRef {
+            namespace: "default".into(),
+            name: "app1".into(),
+        };
+        let by_number = PortRef::Number(80);
+        let by_name = PortRef::Name("http".into());
+        let base = TargetGroupKey {
+            cluster: "mz-k8s",
+            group: &group,
+            ingress: ("default", "app-aws-ingress"),
+            service: &service,
+            service_uid: "11111111-1111-4111-8111-111111111111",
+            service_port: &by_number,
+            port: 32672,
+            target_type: TargetType::Instance,
+            protocol: "HTTP",
+            protocol_version: "HTTP1",
+            control_port: None,
+        };
+        let ip = TargetGroupKey {
+            target_type: TargetType::Ip,
+            port: 8080,
+            ..base
+        };
+        for (key, name) in [
+            (base, "k8s-default-app1-b86462c552"),
+            (
+                TargetGroupKey { port: 1, ..ip },
+                "k8s-default-app1-9df93cc558",
+            ),
+            (
+                TargetGroupKey {
+                    protocol_version: "GRPC",
+                    ..ip
+                },
+                "k8s-default-app1-cf29818d23",
+            ),
+            (
+                TargetGroupKey {
+                    control_port: Some(3000),
+                    ..ip
+                },
+                "k8s-default-app1-09da4c382c",
+            ),
+            (
+                TargetGroupKey {
+                    service_port: &by_name,
+                    ..base
+                },
+                "k8s-default-app1-10664de42e",
+            ),
+            (
+                TargetGroupKey {
+                    group: &explicit,
+                    ..base
+                },
+                "k8s-default-app1-24f210ba73",
+            ),
+        ] {
+            assert_eq!(key.name(), name, "{key:?}");
+        }
+        assert_eq!(base.id(), "default/app-aws-ingress-app1:80");
+        let by_name = TargetGroupKey {
+            service_port: &by_name,
+            ..base
+        };
+        assert_eq!(by_name.id(), "default/app-aws-ingress-app1:http");
+    }
+
+    #[test]
+    fn a_part_without_letters_leaves_an_empty_place() {
+        assert!(
+            implicit("---", "x")
+                .security_group_name("c")
+                .starts_with("k8s--x-")
+        );
+    }
+}

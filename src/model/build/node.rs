@@ -1,0 +1,100 @@
+//! Which nodes are targets (aws-deploy §4.3).
+
+use std::collections::BTreeSet;
+
+use crate::{
+    id::SecurityGroupId,
+    model::facts::{Facts, Node},
+};
+
+/// Nodes with one of these labels, whatever its value, take no traffic from balancers.
+const EXCLUDING_LABELS: [&str; 3] = [
+    "node-role.kubernetes.io/master",
+    "node.kubernetes.io/exclude-from-external-load-balancers",
+    "alpha.service-controller.kubernetes.io/exclude-balancer",
+];
+/// Fargate's nodes have no ports of their own.
+const COMPUTE_TYPE: (&str, &str) = ("eks.amazonaws.com/compute-type", "fargate");
+/// About to be deleted by the cluster autoscaler, whatever the effect.
+const AUTOSCALER_TAINT: &str = "ToBeDeletedByClusterAutoscaler";
+/// About to be deleted by Karpenter.
+const KARPENTER_TAINT: (&str, &str) = ("karpenter.sh/disrupted", "NoSchedule");
+
+/// Instance ids of the nodes that balancers send to: the ready ones; if none is, those of which nothing is known.
+pub(super) fn targets(facts: &Facts) -> Result<BTreeSet<String>, String> {
+    let nodes = suitable(facts)?;
+    let with = |ready: &str| -> BTreeSet<String> {
+        nodes
+            .iter()
+            .filter(|(_, node, _)| node.ready == ready)
+            .map(|(instance, ..)| instance.clone())
+            .collect()
+    };
+    let ready = with("True");
+    Ok(if ready.is_empty() {
+        with("Unknown")
+    } else {
+        ready
+    })
+}
+
+/// Instances that balancers must be able to reach, with their security groups: ready or not, so that a node that comes
+/// and goes does not open and close the way to all others.
+pub(super) fn reachable<'a>(
+    facts: &'a Facts,
+) -> Result<Vec<(String, &'a [SecurityGroupId])>, String> {
+    let nodes = suitable(facts)?;
+    Ok(nodes
+        .into_iter()
+        .map(|(instance, _, groups)| (instance, groups))
+        .collect())
+}
+
+/// Nodes that may take traffic, in the order of their instances' ids.
+fn suitable<'a>(
+    facts: &'a Facts,
+) -> Result<Vec<(String, &'a Node, &'a [SecurityGroupId])>, String> {
+    let Some(nodes) = &facts.nodes else {
+        return Err("the cluster's nodes were not read".to_owned());
+    };
+    let mut suitable: Vec<(String, &Node)> = nodes
+        .iter()
+        .filter(|node| !is_excluded(node))
+        .filter_map(|node| Some((instance(node)?, node)))
+        .collect();
+    suitable.sort_by(|a, b| (&a.0, &a.1.name).cmp(&(&b.0, &b.1.name)));
+    if suitable.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(groups) = &facts.instance_groups else {
+        return Err("the security groups of the nodes' instances were not read".to_owned());
+    };
+    // An instance that EC2 does not know is gone, and registering it would fail for all.
+    Ok(suitable
+        .into_iter()
+        .filter_map(|(instance, node)| {
+            let groups = groups.get(&instance)?;
+            Some((instance, node, groups.as_slice()))
+        })
+        .collect())
+}
+
+fn is_excluded(node: &Node) -> bool {
+    let (compute_type, fargate) = COMPUTE_TYPE;
+    EXCLUDING_LABELS
+        .iter()
+        .any(|label| node.labels.contains_key(*label))
+        || node
+            .labels
+            .get(compute_type)
+            .is_some_and(|value| value == fargate)
+        || node.taints.iter().any(|(key, effect)| {
+            key == AUTOSCALER_TAINT || (key.as_str(), effect.as_str()) == KARPENTER_TAINT
+        })
+}
+
+/// The last part of `aws:///ZONE/i-…`; a node without one (not initialised yet, or hybrid) is no instance.
+fn instance(node: &Node) -> Option<String> {
+    let id = node.provider_id.as_deref()?.rsplit('/').next()?;
+    id.starts_with("i-").then(|| id.to_owned())
+}
