@@ -112,8 +112,11 @@ pub async fn objects(
         .iter()
         .filter(|(key, _)| !wanted_keys.contains(key))
         .map(|(_, entry)| (&entry.reference, None));
-    let mut answers: Vec<(&ObjectRef, Result<ObservedObject>)> = stream::iter(look.chain(leaving))
-        .map(|(reference, value)| async move { (reference, one(cluster, reference, value).await) })
+    let calls: Vec<_> = look
+        .chain(leaving)
+        .map(|(reference, value)| one(cluster, reference, value))
+        .collect();
+    let mut answers: Vec<(&ObjectRef, Result<ObservedObject>)> = stream::iter(calls)
         .buffer_unordered(CONCURRENCY)
         .collect()
         .await;
@@ -284,11 +287,14 @@ async fn kinds(
     let names: BTreeSet<(String, String)> = references
         .map(|it| (it.api_version.clone(), it.kind.clone()))
         .collect();
-    let mut answers: Vec<((String, String), Result<Option<KindFact>>)> = stream::iter(names)
+    let calls: Vec<_> = names
+        .into_iter()
         .map(|(version, kind)| async move {
             let answer = cluster.kind(&version, &kind).await;
             ((version, kind), answer)
         })
+        .collect();
+    let mut answers: Vec<((String, String), Result<Option<KindFact>>)> = stream::iter(calls)
         .buffer_unordered(CONCURRENCY)
         .collect()
         .await;
@@ -322,19 +328,20 @@ fn in_scope(
             .is_none_or(|entry| entry.uid.is_none() || entry.digest != spec.digest())
 }
 
-async fn one(
+async fn one<'a>(
     cluster: &dyn ClusterRead,
-    reference: &ObjectRef,
+    reference: &'a ObjectRef,
     value: Option<&Value>,
-) -> Result<ObservedObject> {
-    let (live, dry_run) = match value {
-        Some(value) => {
-            let (live, dry_run) = cluster.look(reference, value).await?;
-            (live, Some(dry_run))
-        }
-        None => (cluster.get(reference).await?, None),
+) -> (&'a ObjectRef, Result<ObservedObject>) {
+    let observed = match value {
+        Some(value) => cluster
+            .look(reference, value)
+            .await
+            .map(|(live, dry_run)| (live, Some(dry_run))),
+        None => cluster.get(reference).await.map(|live| (live, None)),
     };
-    Ok(ObservedObject { live, dry_run })
+    let observed = observed.map(|(live, dry_run)| ObservedObject { live, dry_run });
+    (reference, observed)
 }
 
 /// An Ingress is ours by its older annotation if it has one, else by its class, else by the default (ingress-model §1.1).

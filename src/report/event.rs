@@ -187,19 +187,26 @@ pub fn failed_deploy(
 
 /// Sends them; what cannot be sent is logged and dropped.
 pub async fn send(cluster: &dyn ClusterWrite, events: &[ObjectEvent]) {
-    stream::iter(events)
-        .for_each_concurrent(CONCURRENCY, |event| async move {
-            match tokio::time::timeout(SEND_TIMEOUT, cluster.event(event)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(object = %event.object, reason = event.reason, %error, "event not sent");
-                }
-                Err(_) => {
-                    tracing::warn!(object = %event.object, reason = event.reason, "event timed out");
-                }
-            }
-        })
+    let calls: Vec<_> = events
+        .iter()
+        .map(|event| send_one(cluster, event))
+        .collect();
+    stream::iter(calls)
+        .buffer_unordered(CONCURRENCY)
+        .collect::<()>()
         .await;
+}
+
+async fn send_one(cluster: &dyn ClusterWrite, event: &ObjectEvent) {
+    match tokio::time::timeout(SEND_TIMEOUT, cluster.event(event)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(object = %event.object, reason = event.reason, %error, "event not sent");
+        }
+        Err(_) => {
+            tracing::warn!(object = %event.object, reason = event.reason, "event timed out");
+        }
+    }
 }
 
 /// A ServiceAccount also stands for the `IAMServiceAccount` of its name, which never goes to the cluster.
