@@ -9,7 +9,7 @@ use crate::{
     id::ObjectRef,
     model::{
         facts::{Node, ServiceFact, ServicePortFact},
-        object::{LiveObject, REVISION_ANNOTATIONS},
+        object::{LiveObject, strip_revision},
     },
 };
 
@@ -210,10 +210,8 @@ pub fn fingerprint(value: &Value, kind: &str) -> u64 {
         "Node" => serde_json::to_value(node(value)).unwrap_or_default(),
         _ => {
             let metadata = &value["metadata"];
-            let mut annotations = metadata["annotations"].clone();
-            if let Some(map) = annotations.as_object_mut() {
-                map.retain(|key, _| !REVISION_ANNOTATIONS.contains(&key.as_str()));
-            }
+            let mut annotations = json!({"metadata": {"annotations": metadata["annotations"]}});
+            strip_revision(&mut annotations);
             // An Ingress' status is ours to write: changed by hand it must come back.
             let status = match kind {
                 "Ingress" => value["status"].clone(),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::convert::is_secret;
-use crate::model::object::{FieldChanges, REVISION_ANNOTATIONS};
+use crate::model::object::{FieldChanges, strip_revision};
 
 /// A value's text is cut here, in characters: enough to see what differs.
 const TEXT_LIMIT: usize = 200;
@@ -32,26 +32,15 @@ pub fn field_changes(live: &Value, answer: &Value) -> FieldChanges {
 
 fn strip(value: &Value) -> Value {
     let mut value = value.clone();
+    strip_revision(&mut value);
     if let Some(object) = value.as_object_mut() {
         object.remove("status");
         // The dry run may answer in another version of the same kind.
         object.remove("apiVersion");
     }
-    if let Some(metadata) = value
-        .pointer_mut("/metadata")
-        .and_then(Value::as_object_mut)
-    {
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         for key in SERVER_METADATA {
             metadata.remove(key);
-        }
-        if let Some(annotations) = metadata
-            .get_mut("annotations")
-            .and_then(Value::as_object_mut)
-        {
-            annotations.retain(|key, _| !REVISION_ANNOTATIONS.contains(&key.as_str()));
-            if annotations.is_empty() {
-                metadata.remove("annotations");
-            }
         }
     }
     value

@@ -1,10 +1,9 @@
 //! Kubernetes objects in the desired and the observed state.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::{
     id::{ObjectRef, StackId},
@@ -57,64 +56,28 @@ impl ObjectSpec {
     }
 }
 
-/// SHA-256 hex over the canonical JSON (keys sorted) of an object without its [`REVISION_ANNOTATIONS`], so that what
-/// was declared and what was sent have the same digest.
+/// SHA-256 hex over the canonical JSON of an object without its [`REVISION_ANNOTATIONS`], so that what was declared and
+/// what was sent have the same digest.
 pub fn digest(value: &Value) -> String {
-    let mut text = String::new();
-    canonical(value, &mut Vec::new(), &mut text);
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    let mut value = value.clone();
+    strip_revision(&mut value);
+    super::digest::digest(&value)
 }
 
-/// Keys are sorted here and not left to the map: another crate may switch on serde_json's insertion order.
-fn canonical<'a>(value: &'a Value, path: &mut Vec<&'a str>, out: &mut String) {
-    match value {
-        Value::Object(map) => {
-            let annotations = path[..] == ["metadata", "annotations"];
-            let sorted: BTreeMap<_, _> = map
-                .iter()
-                .filter(|(key, _)| !(annotations && REVISION_ANNOTATIONS.contains(&key.as_str())))
-                .collect();
-            out.push('{');
-            for (key, value) in sorted {
-                if path[..] == ["metadata"] && key == "annotations" && is_bare(value) {
-                    continue;
-                }
-                let _ = write!(out, "{}:", Value::from(key.as_str()));
-                path.push(key);
-                canonical(value, path, out);
-                path.pop();
-                out.push(',');
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for item in items {
-                path.push("[]");
-                canonical(item, path, out);
-                path.pop();
-                out.push(',');
-            }
-            out.push(']');
-        }
-        leaf => {
-            let _ = write!(out, "{leaf}");
+/// Takes [`REVISION_ANNOTATIONS`] out, and the map of annotations when nothing else is in it.
+pub fn strip_revision(object: &mut Value) {
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    if let Some(annotations) = metadata
+        .get_mut("annotations")
+        .and_then(Value::as_object_mut)
+    {
+        annotations.retain(|key, _| !REVISION_ANNOTATIONS.contains(&key.as_str()));
+        if annotations.is_empty() {
+            metadata.remove("annotations");
         }
     }
-}
-
-/// Annotations that are empty once ours are left out.
-fn is_bare(annotations: &Value) -> bool {
-    annotations.as_object().is_some_and(|map| {
-        map.keys()
-            .all(|key| REVISION_ANNOTATIONS.contains(&key.as_str()))
-    })
 }
 
 #[cfg(test)]
