@@ -90,6 +90,10 @@ pub struct Outcome {
     pub interrupted: bool,
     /// Some stack asked to be planned anew at once.
     pub replan: bool,
+    /// Stacks with a call whose effect is not known: to be read by tags and names, not only by recorded ids, before
+    /// they are planned again.
+    #[serde(default)]
+    pub unknown: std::collections::BTreeSet<crate::id::StackId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,6 +18,11 @@ impl Store {
         self.state().applied.clone()
     }
 
+    /// Looks at what was applied without copying it. Must not call the store.
+    pub fn read_applied<T>(&self, read: impl FnOnce(&Applied) -> T) -> T {
+        read(&self.state().applied)
+    }
+
     /// All of the changes or none; durable when it returns.
     pub fn commit(&self, changes: &[AppliedChange]) -> Result<()> {
         if changes.is_empty() {

@@ -219,14 +219,24 @@ impl Journal {
 
     /// An entry together with what it teaches, both or neither; durable when it returns.
     pub fn append_with(&self, entry: &Entry, changes: &[AppliedChange]) -> Result<()> {
+        self.append_all(std::slice::from_ref(entry), changes)
+    }
+
+    /// Several entries in one step.
+    pub fn append_all(&self, entries: &[Entry], changes: &[AppliedChange]) -> Result<()> {
         let mut state = self.store.state();
-        let sequence = self.next.fetch_add(1, Ordering::Relaxed);
-        let record = put(Part::Journal, key(self.generation, ENTRY, sequence), entry)?;
-        let mut writes = vec![record];
+        let mut writes = Vec::new();
+        for entry in entries {
+            let sequence = self.next.fetch_add(1, Ordering::Relaxed);
+            let key = key(self.generation, ENTRY, sequence);
+            writes.push(put(Part::Journal, key, entry)?);
+        }
         let bytes = size(&writes);
         writes.extend(applied::writes(&mut state.applied, changes)?);
         self.store.write(&writes, true)?;
-        let closed = matches!(entry, Entry::Closed { .. });
+        let closed = entries
+            .iter()
+            .any(|entry| matches!(entry, Entry::Closed { .. }));
         let plan = state.plans.entry(self.generation).or_default();
         plan.bytes += bytes;
         plan.closed |= closed;

@@ -12,7 +12,7 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// change and is too short to tell the value.
 pub fn redact(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
-    for op in &mut plan.ops {
+    for op in plan.ops.iter_mut().chain(&mut plan.withheld) {
         if let Action::ApplyObject {
             reference, value, ..
         } = &mut op.action
