@@ -144,7 +144,12 @@ fn request_id_header(raw: &HttpResponse) -> Option<String> {
 }
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| error.source())
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let this = next?;
+        next = this.source();
+        Some(this)
+    })
 }
 
 /// All causes but the SDK's own first words, which only name the kind.
