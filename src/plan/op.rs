@@ -369,6 +369,14 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Whether it writes to AWS, or into the cluster what speaks for AWS (an Ingress's status, another controller's
+    /// finalizer).
+    pub fn is_for_aws(&self) -> bool {
+        !matches!(self, Self::ApplyObject { .. } | Self::DeleteObject { .. })
+    }
+}
+
 impl Plan {
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()

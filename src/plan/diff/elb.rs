@@ -1,0 +1,425 @@
+//! When two ELBv2 settings are the same (aws-deploy §2.4, with its proposals to normalise more).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    id::{Arn, ResourceId, SecurityGroupId},
+    model::{
+        desired::Ref,
+        elb::{
+            Condition, HealthCheck, LoadBalancer, LoadBalancerSpec, Matcher, QueryPair, RuleAction,
+            TargetGroup, TargetGroupSpec, WeightedTargetGroup,
+        },
+    },
+};
+
+use super::{super::op::Difference, difference, joined};
+
+/// Conditions in a form in which equal meaning is equal data: values as sets, hosts and header names in lower case.
+pub fn canonical_conditions(conditions: &[Condition]) -> BTreeSet<Condition> {
+    conditions.iter().map(canonical_condition).collect()
+}
+
+fn canonical_condition(condition: &Condition) -> Condition {
+    let set = |values: &[String]| -> Vec<String> {
+        values
+            .iter()
+            .cloned()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
+    };
+    let lower = |values: &[String]| -> Vec<String> {
+        values
+            .iter()
+            .map(|value| value.to_lowercase())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
+    };
+    match condition {
+        Condition::HostHeader { values } => Condition::HostHeader {
+            values: lower(values),
+        },
+        Condition::PathPattern { values } => Condition::PathPattern {
+            values: set(values),
+        },
+        Condition::HttpHeader { name, values } => Condition::HttpHeader {
+            name: name.to_lowercase(),
+            values: set(values),
+        },
+        Condition::HttpRequestMethod { values } => Condition::HttpRequestMethod {
+            values: set(values),
+        },
+        Condition::QueryString { values } => Condition::QueryString {
+            values: values
+                .iter()
+                .cloned()
+                .collect::<BTreeSet<QueryPair>>()
+                .into_iter()
+                .collect(),
+        },
+        Condition::SourceIp { values } => Condition::SourceIp {
+            values: set(values),
+        },
+        Condition::Other { text } => Condition::Other { text: text.clone() },
+    }
+}
+
+/// Whether two lists of actions do the same: target groups in any order, the weight of a single one ignored.
+pub fn same_actions(a: &[RuleAction], b: &[RuleAction]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_action(a, b))
+}
+
+fn same_action(a: &RuleAction, b: &RuleAction) -> bool {
+    match (a, b) {
+        (
+            RuleAction::Forward {
+                target_groups: a,
+                stickiness_seconds: sa,
+            },
+            RuleAction::Forward {
+                target_groups: b,
+                stickiness_seconds: sb,
+            },
+        ) => sa == sb && weights(a) == weights(b),
+        (
+            RuleAction::FixedResponse {
+                status_code: a,
+                content_type: ta,
+                message_body: ba,
+            },
+            RuleAction::FixedResponse {
+                status_code: b,
+                content_type: tb,
+                message_body: bb,
+            },
+        ) => a == b && filled(ta) == filled(tb) && filled(ba) == filled(bb),
+        (RuleAction::Redirect { .. }, RuleAction::Redirect { .. })
+        | (RuleAction::Other { .. }, RuleAction::Other { .. }) => a == b,
+        (
+            RuleAction::Forward { .. }
+            | RuleAction::FixedResponse { .. }
+            | RuleAction::Redirect { .. }
+            | RuleAction::Other { .. },
+            _,
+        ) => false,
+    }
+}
+
+/// An absent text comes back as an empty one from some servers.
+fn filled(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}
+
+fn weights(groups: &[WeightedTargetGroup]) -> BTreeMap<&Ref<Arn>, i32> {
+    let single = groups.len() == 1;
+    groups
+        .iter()
+        .map(|group| (&group.arn, if single { 1 } else { group.weight }))
+        .collect()
+}
+
+/// The target groups that the actions forward to.
+pub fn forwarded(actions: &[RuleAction]) -> impl Iterator<Item = &Ref<Arn>> {
+    actions
+        .iter()
+        .flat_map(|action| match action {
+            RuleAction::Forward { target_groups, .. } => target_groups.as_slice(),
+            RuleAction::FixedResponse { .. }
+            | RuleAction::Redirect { .. }
+            | RuleAction::Other { .. } => &[],
+        })
+        .map(|group| &group.arn)
+}
+
+/// Actions with references to what exists already put in.
+pub fn resolve_actions(
+    actions: &[RuleAction],
+    known: &BTreeMap<ResourceId, Arn>,
+) -> Vec<RuleAction> {
+    let mut actions = actions.to_vec();
+    for action in &mut actions {
+        if let RuleAction::Forward { target_groups, .. } = action {
+            for group in target_groups {
+                group.arn = resolve(&group.arn, known);
+            }
+        }
+    }
+    actions
+}
+
+/// A reference to what exists already becomes its ARN.
+pub fn resolve(reference: &Ref<Arn>, known: &BTreeMap<ResourceId, Arn>) -> Ref<Arn> {
+    match reference {
+        Ref::Output(id) => known
+            .get(id)
+            .map_or_else(|| reference.clone(), |arn| Ref::Known(arn.clone())),
+        Ref::Known(_) => reference.clone(),
+    }
+}
+
+/// The same for security groups, whose ids the store keeps where others have ARNs.
+pub fn resolve_group(
+    reference: &Ref<SecurityGroupId>,
+    known: &BTreeMap<ResourceId, Arn>,
+) -> Ref<SecurityGroupId> {
+    match reference {
+        Ref::Output(id) => known.get(id).map_or_else(
+            || reference.clone(),
+            |id| Ref::Known(SecurityGroupId::new(id.as_str())),
+        ),
+        Ref::Known(_) => reference.clone(),
+    }
+}
+
+/// Fields of a balancer that an edit can change in place, each with its own call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadBalancerChanges {
+    pub security_groups: Option<Difference>,
+    pub subnets: Option<Difference>,
+    pub ip_address_type: Option<Difference>,
+}
+
+/// `groups` are the wanted security groups, resolved as far as they exist.
+pub fn load_balancer(
+    spec: &LoadBalancerSpec,
+    groups: &[Ref<SecurityGroupId>],
+    live: &LoadBalancer,
+) -> LoadBalancerChanges {
+    let live_groups: BTreeSet<Ref<SecurityGroupId>> = live
+        .security_groups
+        .iter()
+        .cloned()
+        .map(Ref::Known)
+        .collect();
+    let wanted_groups: BTreeSet<Ref<SecurityGroupId>> = groups.iter().cloned().collect();
+    let wanted_subnets: BTreeSet<_> = spec.subnets.iter().cloned().collect();
+    LoadBalancerChanges {
+        security_groups: (live_groups != wanted_groups).then(|| {
+            difference(
+                "security groups",
+                joined(&live.security_groups),
+                joined(groups.iter().map(group_text)),
+            )
+        }),
+        subnets: (live.subnets != wanted_subnets)
+            .then(|| difference("subnets", joined(&live.subnets), joined(&wanted_subnets))),
+        ip_address_type: (live.ip_address_type != spec.ip_address_type).then(|| {
+            difference(
+                "IP address type",
+                live.ip_address_type.clone(),
+                spec.ip_address_type.clone(),
+            )
+        }),
+    }
+}
+
+fn group_text(group: &Ref<SecurityGroupId>) -> String {
+    match group {
+        Ref::Known(id) => id.to_string(),
+        Ref::Output(id) => format!("the new {}", id.name),
+    }
+}
+
+/// What makes a new target group necessary (aws-deploy §2.6); empty: the live one can be kept.
+///
+/// The port is not among them: every target is registered with a port of its own.
+pub fn target_group_replacement(spec: &TargetGroupSpec, live: &TargetGroup) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    let mut compare = |field: &str, live: &str, wanted: &str| {
+        if live != wanted {
+            differences.push(difference(field, live.to_owned(), wanted.to_owned()));
+        }
+    };
+    compare("target type", &live.target_type, spec.target_type.as_str());
+    compare("protocol", &live.protocol, &spec.protocol);
+    compare(
+        "protocol version",
+        &live.protocol_version,
+        &spec.protocol_version,
+    );
+    differences
+}
+
+/// Every field of the health check that differs.
+pub fn health_check(wanted: &HealthCheck, live: &HealthCheck) -> Vec<Difference> {
+    let HealthCheck {
+        port,
+        protocol,
+        path,
+        interval_seconds,
+        timeout_seconds,
+        healthy_threshold,
+        unhealthy_threshold,
+        matcher,
+    } = wanted;
+    [
+        ("port", live.port.clone(), port.clone()),
+        ("protocol", live.protocol.clone(), protocol.clone()),
+        ("path", live.path.clone(), path.clone()),
+        (
+            "interval",
+            seconds(live.interval_seconds),
+            seconds(*interval_seconds),
+        ),
+        (
+            "timeout",
+            seconds(live.timeout_seconds),
+            seconds(*timeout_seconds),
+        ),
+        (
+            "healthy threshold",
+            live.healthy_threshold.to_string(),
+            healthy_threshold.to_string(),
+        ),
+        (
+            "unhealthy threshold",
+            live.unhealthy_threshold.to_string(),
+            unhealthy_threshold.to_string(),
+        ),
+        (
+            "success codes",
+            matcher_text(&live.matcher),
+            matcher_text(matcher),
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, live, wanted)| live != wanted)
+    .map(|(field, live, wanted)| difference(format!("health check {field}"), live, wanted))
+    .collect()
+}
+
+fn seconds(value: i32) -> String {
+    format!("{value} s")
+}
+
+fn matcher_text(matcher: &Matcher) -> String {
+    match matcher {
+        Matcher::HttpCode(codes) => codes.clone(),
+        Matcher::GrpcCode(codes) => format!("gRPC {codes}"),
+    }
+}
+
+/// Conditions as people read them.
+pub fn conditions_text(conditions: &[Condition]) -> String {
+    joined(conditions.iter().map(|condition| match condition {
+        Condition::HostHeader { values } => format!("host {}", values.join(" or ")),
+        Condition::PathPattern { values } => format!("path {}", values.join(" or ")),
+        Condition::HttpHeader { name, values } => format!("header {name} {}", values.join(" or ")),
+        Condition::HttpRequestMethod { values } => format!("method {}", values.join(" or ")),
+        Condition::QueryString { values } => {
+            let pair = |pair: &QueryPair| match &pair.key {
+                Some(key) => format!("{key}={}", pair.value),
+                None => pair.value.clone(),
+            };
+            format!(
+                "query {}",
+                values.iter().map(pair).collect::<Vec<_>>().join(" or ")
+            )
+        }
+        Condition::SourceIp { values } => format!("source {}", values.join(" or ")),
+        Condition::Other { text } => text.clone(),
+    }))
+}
+
+/// Actions as people read them; `names` gives target groups their ids.
+pub fn actions_text(actions: &[RuleAction], names: &BTreeMap<Arn, String>) -> String {
+    let group = |group: &WeightedTargetGroup| match &group.arn {
+        Ref::Output(id) => id.name.clone(),
+        Ref::Known(arn) => names.get(arn).cloned().unwrap_or_else(|| arn.to_string()),
+    };
+    joined(actions.iter().map(|action| match action {
+        RuleAction::Forward {
+            target_groups,
+            stickiness_seconds,
+        } => {
+            let single = target_groups.len() == 1;
+            let targets: Vec<String> = target_groups
+                .iter()
+                .map(|target| match single {
+                    true => group(target),
+                    false => format!("{} (weight {})", group(target), target.weight),
+                })
+                .collect();
+            let sticky = stickiness_seconds
+                .map(|value| format!(", sticky for {value} s"))
+                .unwrap_or_default();
+            format!("forward to {}{sticky}", targets.join(" and "))
+        }
+        RuleAction::FixedResponse { status_code, .. } => format!("answer {status_code}"),
+        RuleAction::Redirect {
+            protocol,
+            host,
+            port,
+            path,
+            query,
+            status_code,
+        } => {
+            format!("redirect ({status_code}) to {protocol}://{host}:{port}{path}?{query}")
+        }
+        RuleAction::Other { text } => text.clone(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forward(groups: &[(&str, i32)]) -> Vec<RuleAction> {
+        vec![RuleAction::Forward {
+            target_groups: groups
+                .iter()
+                .map(|(arn, weight)| WeightedTargetGroup {
+                    arn: Ref::Known(Arn::from(*arn)),
+                    weight: *weight,
+                })
+                .collect(),
+            stickiness_seconds: None,
+        }]
+    }
+
+    #[test]
+    fn order_and_case_of_condition_values_make_no_difference_but_paths_keep_their_case() {
+        let host = |value: &str| Condition::HostHeader {
+            values: vec![value.to_owned()],
+        };
+        let path = |values: &[&str]| Condition::PathPattern {
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+        };
+        let a = canonical_conditions(&[host("A.example"), path(&["/x", "/x/*"])]);
+        let b = canonical_conditions(&[path(&["/x/*", "/x"]), host("a.example")]);
+        assert_eq!(a, b);
+        assert_ne!(
+            canonical_conditions(&[path(&["/X"])]),
+            canonical_conditions(&[path(&["/x"])])
+        );
+    }
+
+    #[test]
+    fn the_weight_of_a_single_target_group_is_ignored_and_of_two_is_not() {
+        assert!(same_actions(&forward(&[("a", 1)]), &forward(&[("a", 7)])));
+        assert!(same_actions(
+            &forward(&[("a", 1), ("b", 2)]),
+            &forward(&[("b", 2), ("a", 1)])
+        ));
+        assert!(!same_actions(
+            &forward(&[("a", 1), ("b", 2)]),
+            &forward(&[("b", 1), ("a", 2)])
+        ));
+        assert!(!same_actions(&forward(&[("a", 1)]), &forward(&[("b", 1)])));
+    }
+
+    #[test]
+    fn an_absent_body_equals_an_empty_one() {
+        let fixed = |body: Option<&str>| {
+            vec![RuleAction::FixedResponse {
+                status_code: "404".to_owned(),
+                content_type: Some("text/plain".to_owned()),
+                message_body: body.map(str::to_owned),
+            }]
+        };
+        assert!(same_actions(&fixed(None), &fixed(Some(""))));
+        assert!(!same_actions(&fixed(None), &fixed(Some("x"))));
+    }
+}
