@@ -10,7 +10,7 @@ use crate::{
     id::{ObjectRef, StackId},
     manifest::{Ingress, IngressClass},
     model::desired::{Desired, GroupStack, Member},
-    problem::{Located, Problem},
+    problem::{Located, Problem, Severity},
 };
 
 /// The controller that an IngressClass must name to be ours.
@@ -52,10 +52,15 @@ pub(super) fn build_all(input: &Input, report: &mut Report, desired: &mut Desire
         let result = match class_of(ingress, input, report) {
             Class::Foreign => continue,
             Class::Unknown(wait) => Err(vec![wait]),
-            Class::Ours(class) => match unserved(ingress, class) {
-                unserved if unserved.is_empty() => build(&group, input, report),
-                unserved => Err(unserved),
-            },
+            Class::Ours(class) => {
+                let mut waits = unserved(ingress, class);
+                waits.extend(deferred(ingress, report));
+                if waits.is_empty() {
+                    build(&group, input, report)
+                } else {
+                    Err(waits)
+                }
+            }
         };
         let id = group.id.to_string();
         match result {
@@ -250,6 +255,21 @@ fn unserved(ingress: &Ingress, class: Option<&IngressClass>) -> Vec<Wait> {
     if let Some(host) = ingress.tls_hosts.first() {
         waits.push(Wait::new(&host.origin, "TLS is not served yet"));
     }
+    waits
+}
+
+/// What parsing found and could not hold against an Ingress before it was known to be ours.
+fn deferred(ingress: &Ingress, report: &mut Report) -> Vec<Wait> {
+    let rejecting = ingress
+        .deferred
+        .iter()
+        .filter(|problem| problem.severity == Severity::Problem);
+    let waits = rejecting.map(Wait::for_problem).collect();
+    // Parsing has lowered already what may be lowered.
+    ingress
+        .deferred
+        .iter()
+        .for_each(|problem| report.add_guard(problem.clone()));
     waits
 }
 

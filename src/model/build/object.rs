@@ -112,7 +112,7 @@ pub(super) fn build_all(
     }
     for binding in bindings {
         if binding.account.service_account.manage != Manage::None {
-            bind(binding, &mut objects, report);
+            bind(binding, input, &mut objects, report);
         }
     }
     for object in objects.values_mut() {
@@ -149,7 +149,12 @@ fn from_document(document: &Object) -> ObjectSpec {
 }
 
 /// Makes the ServiceAccount that a role is bound to, or completes git's own (irsa §9.2, §9.5).
-fn bind(binding: &Binding, objects: &mut BTreeMap<ObjectKey, ObjectSpec>, report: &mut Report) {
+fn bind(
+    binding: &Binding,
+    input: &Input,
+    objects: &mut BTreeMap<ObjectKey, ObjectSpec>,
+    report: &mut Report,
+) {
     let account = binding.account;
     let reference = binding.service_account();
     let wanted = Additions::of(binding);
@@ -177,13 +182,24 @@ fn bind(binding: &Binding, objects: &mut BTreeMap<ObjectKey, ObjectSpec>, report
     });
     let conflicts = wanted.merge_into(&mut object.value);
     for field in &conflicts {
-        report.add_guard(conflict(binding, field, &object.origin));
+        let origin = place_of(field, binding, input).unwrap_or(&object.origin);
+        report.add_guard(conflict(binding, field, origin));
     }
     object.waits = match (&binding.role, conflicts.first()) {
         (Err(reason), _) => Some(reason.clone()),
         (Ok(_), Some(field)) => Some(format!("{field} is declared twice, differently")),
         (Ok(_), None) => None,
     };
+}
+
+/// Where git's ServiceAccount has the field, as far as that was kept.
+fn place_of<'a>(field: &str, binding: &Binding, input: &Input<'a>) -> Option<&'a Origin> {
+    let bound = binding.service_account();
+    let mut documents = input.manifests.service_accounts.iter().filter(|document| {
+        Some(&document.namespace) == bound.namespace.as_ref() && document.name == bound.name
+    });
+    let role_arn = documents.find_map(|document| document.role_arn.as_ref())?;
+    field.ends_with(ROLE_ARN).then_some(&role_arn.origin)
 }
 
 fn conflict(binding: &Binding, field: &str, origin: &Origin) -> Problem {
