@@ -176,3 +176,37 @@ impl RoleStack {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_sha_256_over_sorted_minified_json() {
+        let value = json!({ "b": [1, { "d": null, "c": "x" }], "a": "é\n" });
+        assert_eq!(
+            canonical_text(&value),
+            r#"{"a":"é\n","b":[1,{"c":"x","d":null}]}"#
+        );
+        // sha256 of `{}`
+        assert_eq!(
+            digest(&json!({})),
+            "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+        );
+    }
+
+    #[test]
+    fn different_values_have_different_texts() {
+        let values = [
+            json!(1),
+            json!("1"),
+            json!([1]),
+            json!([[1]]),
+            json!({ "1": 1 }),
+            json!(null),
+            json!(""),
+        ];
+        let texts: std::collections::BTreeSet<_> = values.iter().map(canonical_text).collect();
+        assert_eq!(texts.len(), values.len());
+    }
+}

@@ -169,3 +169,6 @@ fn printed(value: &Value) -> Value {
 fn sort_text(value: &Value) -> String {
     super::digest::canonical_text(value)
 }
+
+#[cfg(test)]
+mod tests;
