@@ -20,7 +20,8 @@ import dump
 import restore
 import seed
 from gitserver import GitServer
-from process import BedError, Children, Ports, alive, wait_until
+from plain import Tunnel
+from process import BedError, Children, Ports, alive, belongs, wait_until
 
 # How often the agent looks whether its children and the supervised process are still there.
 LOOK_SECONDS = 0.25
@@ -43,7 +44,9 @@ class Bed:
         self.plane = None
         self.baseline = None
         self.facts = {}
+        self.guests = set()
         self.lock = threading.Lock()
+        (directory / "audit.log").unlink(missing_ok=True)
 
     def say(self, text):
         self.ready.write(f"say {text} ({time.monotonic() - self.started:.1f} s)\n")
@@ -79,6 +82,8 @@ class Bed:
             self.plane.start_controllers()
             self.say("the API server is ready")
             self.plane.fill(self.facts["instances"])
+            self.tunnel = Tunnel(self.ports.take(), self.plane.port, self.plane.pki / "ca.crt")
+            self.tunnel.start()
             self.plane.settle(len(self.facts["instances"]))
             self.baseline = restore.Baseline(self.plane.kube)
             self.say("the nodes are ready")
@@ -123,6 +128,7 @@ class Bed:
         if self.plane:
             bed["kubernetes"] = {
                 "server": self.plane.url,
+                "plain": f"http://127.0.0.1:{self.tunnel.port}",
                 "ca": str(self.plane.pki / "ca.crt"),
                 "kubectl": self.options["tools"]["kubectl"],
                 "kubeconfig": {
@@ -190,6 +196,9 @@ class Bed:
 
     def end(self):
         """Takes everything down but the logs."""
+        for pid in self.guests:
+            if belongs(pid, self.directory):
+                os.kill(pid, signal.SIGKILL)
         self.children.kill_all()
         for name in ["bed.json", ".bed.json", "env.sh", "agent.pid"]:
             (self.directory / name).unlink(missing_ok=True)
@@ -221,6 +230,8 @@ class Handler(BaseHTTPRequestHandler):
             self.run(lambda: self.bed.reset(body.get("git", False)))
         elif self.path == "/git":
             self.run(lambda: self.bed.git.set_mode(body["mode"]))
+        elif self.path == "/guest":
+            self.run(lambda: self.bed.guests.add(int(body["pid"])))
         else:
             self.answer(404, {"error": f"no {self.path}"})
 

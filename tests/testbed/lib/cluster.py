@@ -95,8 +95,6 @@ class ControlPlane:
         for instance in instances:
             self.kube.create("/api/v1/nodes", node(instance))
         rights = TESTBED.parent.parent / "examples" / "rbac.yaml"
-        if not rights.exists():
-            rights = TESTBED / "config" / "rbac.yaml"
         self.kubectl("apply", "-f", rights)
         namespace, account = DAEMON
         if self.kube.find(f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}") is None:

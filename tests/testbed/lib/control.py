@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from process import BedError, alive, kill_group
+from process import BedError, alive, belongs, command_line, kill_group
 
 LIB = Path(__file__).resolve().parent
 
@@ -92,19 +92,6 @@ def end(directory):
 def is_agent(pid, directory):
     words = command_line(pid)
     return any(word.endswith("agent.py") for word in words) and str(directory) in words
-
-
-def belongs(pid, directory):
-    """Process ids come round again: only one whose command line names the bed's directory is ours."""
-    return any(str(directory) in word for word in command_line(pid))
-
-
-def command_line(pid):
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        done = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True)
-        return done.stdout.split()
 
 
 def ask(directory, method, path, body=None):

@@ -122,6 +122,19 @@ def alive(pid):
         return True
 
 
+def belongs(pid, directory):
+    """Process ids come round again: only one whose command line names the bed's directory is ours."""
+    return any(str(directory) in word for word in command_line(pid))
+
+
+def command_line(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        done = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True)
+        return done.stdout.split()
+
+
 def wait_until(what, check, seconds, children=None, pause=0.03):
     """Calls `check` until it answers something true; what it raises counts as "not yet"."""
     deadline = time.monotonic() + seconds
