@@ -9,6 +9,7 @@ use crate::{
         desired::Ref,
         elb::Target,
         net::Tags,
+        object,
     },
     plan::{
         op::{Action, Op},
@@ -119,10 +120,13 @@ fn derived(op: &Op, action: &Action, output: &Output, applied: &Applied) -> Vec<
             changes
         }
 
-        Action::ApplyObject { reference, .. } => vec![AppliedChange::UpdateObject(
+        Action::ApplyObject {
+            reference, value, ..
+        } => vec![AppliedChange::UpdateObject(
             reference.clone(),
             ObjectUpdate {
                 uid: output.id.as_ref().map(|uid| uid.0.clone()),
+                digest: Some(object::digest(value)),
                 ..ObjectUpdate::default()
             },
         )],

@@ -151,11 +151,12 @@ pub fn classify(
     if let Some(class) = by_call(error, action, wait) {
         return class;
     }
-    if error.is_not_found() {
-        return not_found(error, action, wait);
-    }
+    // Before the rest of …NotFound: some of these only sound like it.
     if error.has_code(CONFIGURATION) {
         return FailureClass::Blocked;
+    }
+    if error.is_not_found() {
+        return not_found(error, action, wait);
     }
     if error.has_code(&["ConcurrentModification"]) {
         return wait.transient();
@@ -491,3 +492,6 @@ fn mix(seed: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests;

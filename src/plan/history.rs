@@ -106,12 +106,10 @@ impl CommitState {
             return false;
         };
         match next {
-            Self::Superseded => true,
             Self::FetchFailed => self == Self::Detected,
             Self::Rejected => !self.is_in_force(),
-            Self::Held => !self.is_in_force() && self != Self::Detected,
-            Self::Deferred => !self.is_in_force(),
-            Self::ApplyFailed => matches!(self, Self::Planned | Self::Applying),
+            Self::Held | Self::Deferred => !self.is_in_force(),
+            Self::ApplyFailed => self == Self::Applying,
             Self::Degraded => matches!(
                 self,
                 Self::Applying | Self::Applied | Self::Healthy | Self::ApplyFailed
@@ -129,7 +127,7 @@ impl CommitState {
             Self::FetchFailed => Self::Detected,
             // Held and Deferred are redone from the first check on.
             Self::Deferred | Self::Held => Self::Fetched,
-            Self::ApplyFailed => Self::Planned,
+            Self::ApplyFailed => Self::Applying,
             Self::Degraded => Self::Applied,
             Self::Rejected | Self::Superseded => return None,
             other => other,
