@@ -131,6 +131,21 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Adds problems found later to those found before, without telling one mistake twice: where parsing has reported a check
+/// for an object, the same check of that object, made again with facts, adds nothing.
+pub fn merge(earlier: &mut Vec<Problem>, later: Vec<Problem>) {
+    let known: std::collections::BTreeSet<_> = earlier
+        .iter()
+        .filter_map(|problem| Some((problem.code.clone(), problem.object.clone()?)))
+        .collect();
+    earlier.extend(later.into_iter().filter(|problem| {
+        let object = problem.object.clone();
+        object.is_none_or(|object| !known.contains(&(problem.code.clone(), object)))
+    }));
+    earlier.sort();
+    earlier.dedup();
+}
+
 /// A value together with what is wrong with its source; a problem never hides the good part.
 #[derive(Clone, Debug, Default)]
 pub struct Checked<T> {
@@ -144,5 +159,27 @@ impl<T> Checked<T> {
         self.problems
             .iter()
             .any(|problem| problem.severity == Severity::Problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(code: &str, line: u32, object: &str) -> Problem {
+        Problem::new(code, Origin::new("a.yaml", line, 1), "wrong").of(object)
+    }
+
+    #[test]
+    fn a_mistake_is_told_once_though_two_steps_find_it() {
+        let mut all = vec![problem("service-port", 7, "Ingress default/a")];
+        let later = vec![
+            problem("service-port", 8, "Ingress default/a"),
+            problem("service-port", 2, "Ingress default/b"),
+            problem("unknown-service", 9, "Ingress default/a"),
+        ];
+        merge(&mut all, later);
+        let lines: Vec<u32> = all.iter().map(|problem| problem.origin.line).collect();
+        assert_eq!(lines, [2, 7, 9]);
     }
 }

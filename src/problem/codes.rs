@@ -64,6 +64,18 @@ codes! {
     IAM_POLICY "iam-policy" false "A policy document that IAM would refuse.";
     IAM_ESCALATION "iam-escalation" false "A policy document that lets its holder widen its own rights.";
     IAM_FILE "iam-file" false "A policy file that is missing, misplaced or no JSON.";
+
+    UNKNOWN_INGRESS_CLASS "unknown-ingress-class" true "An Ingress names an IngressClass that exists nowhere.";
+    UNKNOWN_SERVICE "unknown-service" true "A backend names a Service that is neither in git nor in the cluster.";
+    NAME_COLLISION "name-collision" false "Two resources of one kind would get one name in AWS.";
+    NODE_GROUP "node-group" true "The security group of a node cannot be told, so traffic to it cannot be permitted.";
+    ROLE_NAME "role-name" false "A role's explicit name lacks the configured prefix.";
+    BOUNDARY_MISSING "boundary-missing" false "Neither a role's declaration nor the configuration names a permissions boundary.";
+    BOUNDARY_NOT_ALLOWED "boundary-not-allowed" false "A permissions boundary that the configuration does not allow.";
+    POLICY_NOT_ALLOWED "policy-not-allowed" false "A managed policy that the configuration does not allow.";
+    ADOPTION_NOT_ALLOWED "adoption-not-allowed" false "Taking over a role, which the configuration does not allow.";
+    IAM_QUOTA "iam-quota" false "More than IAM takes: document sizes, attached policies, lengths of names.";
+    SERVICE_ACCOUNT_CONFLICT "service-account-conflict" false "A ServiceAccount in git says something else than its IAMServiceAccount.";
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Input, Report, Wait, code, hint, keep, listener, load_balancer, name::GroupId, security_group,
+    Input, Report, Wait, hint, keep, listener, load_balancer, name::GroupId, security_group,
     target_group::TargetGroups, waiting,
 };
 use crate::{
     id::{ObjectRef, StackId},
     manifest::{Ingress, IngressClass},
     model::desired::{Desired, GroupStack, Member},
-    problem::{Located, Problem, Severity},
+    problem::{Located, Problem, Severity, codes},
 };
 
 /// The controller that an IngressClass must name to be ours.
@@ -147,7 +147,7 @@ fn named_class<'a>(
         };
     }
     let missing = Problem::new(
-        code::UNKNOWN_INGRESS_CLASS,
+        codes::UNKNOWN_INGRESS_CLASS,
         wanted.origin.clone(),
         format!("IngressClass `{name}` does not exist"),
     )
@@ -203,7 +203,7 @@ fn default_class<'a>(ingress: &Ingress, input: &Input<'a>, report: &mut Report) 
     match defaults.values().next() {
         Some(_) if defaults.len() > 1 => {
             let problem = Problem::new(
-                code::SEVERAL_DEFAULT_CLASSES,
+                codes::SEVERAL_DEFAULT_CLASSES,
                 ingress.origin.clone(),
                 format!(
                     "no class is given, and there are several default ones: {}",
@@ -265,11 +265,9 @@ fn deferred(ingress: &Ingress, report: &mut Report) -> Vec<Wait> {
         .iter()
         .filter(|problem| problem.severity == Severity::Problem);
     let waits = rejecting.map(Wait::for_problem).collect();
-    // Parsing has lowered already what may be lowered.
-    ingress
-        .deferred
-        .iter()
-        .for_each(|problem| report.add_guard(problem.clone()));
+    for problem in &ingress.deferred {
+        report.add(problem.clone());
+    }
     waits
 }
 
@@ -297,9 +295,9 @@ fn refuse_equal_names(report: &mut Report, desired: &mut Desired) {
             .map(|member| member.origin.clone())
             .collect();
         if let [first, .., last] = &origins[..] {
-            report.add_guard(
+            report.add(
                 Problem::new(
-                    code::NAME_COLLISION,
+                    codes::NAME_COLLISION,
                     last.clone(),
                     format!(
                         "{kind} `{name}` is wanted twice, by {}",

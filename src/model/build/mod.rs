@@ -14,10 +14,9 @@ use super::{
 use crate::{
     id::StackId,
     manifest::{Manifests, Service, ServiceRef},
-    problem::{Checked, Origin, Problem, Severity},
+    problem::{Checked, Origin, Problem, Severity, codes},
 };
 
-pub mod code;
 mod group;
 mod hint;
 mod listener;
@@ -94,17 +93,16 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Notes a problem, as a warning where the configuration lowers its check.
-    fn add(&mut self, mut problem: Problem) {
-        if self.settings.lowered.contains(&problem.code) {
+    /// Notes a problem, as a warning where the configuration lowers its check and the check may be lowered: the guards
+    /// of IAM never are, or who may write manifests could lower what keeps them in bounds (irsa §7.4 G8).
+    fn add(&mut self, mut problem: Problem) -> Severity {
+        let lowerable = codes::code(&problem.code).is_some_and(|code| code.lowerable);
+        if lowerable && self.settings.lowered.contains(&problem.code) {
             problem.severity = Severity::Warning;
         }
+        let severity = problem.severity;
         self.problems.push(problem);
-    }
-
-    /// Notes a problem of a guard, which no setting lowers.
-    fn add_guard(&mut self, problem: Problem) {
-        self.problems.push(problem);
+        severity
     }
 
     fn finish(mut self) -> Vec<Problem> {

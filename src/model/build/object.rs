@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Input, Report, code, role::Binding};
+use super::{Input, Report, role::Binding};
 use crate::{
     id::{ObjectKey, StackId},
     manifest::{Object, irsa::Manage},
     model::{desired::Desired, object::ObjectSpec},
-    problem::{Origin, Problem},
+    problem::{Origin, Problem, codes},
 };
 
 /// Kinds from what others need to what needs others, as `group/Kind`, the core group without a group. What is not here is
@@ -183,7 +183,7 @@ fn bind(
     let conflicts = wanted.merge_into(&mut object.value);
     for field in &conflicts {
         let origin = place_of(field, binding, input).unwrap_or(&object.origin);
-        report.add_guard(conflict(binding, field, origin));
+        report.add(conflict(binding, field, origin));
     }
     object.waits = match (&binding.role, conflicts.first()) {
         (Err(reason), _) => Some(reason.clone()),
@@ -205,7 +205,7 @@ fn place_of<'a>(field: &str, binding: &Binding, input: &Input<'a>) -> Option<&'a
 fn conflict(binding: &Binding, field: &str, origin: &Origin) -> Problem {
     let account = binding.account;
     let problem = Problem::new(
-        code::SERVICE_ACCOUNT_CONFLICT,
+        codes::SERVICE_ACCOUNT_CONFLICT,
         origin.clone(),
         format!(
             "{field} differs from what IAMServiceAccount {} asks for",

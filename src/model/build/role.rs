@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Input, Report, Wait, code, waiting};
+use super::{Input, Report, Wait, waiting};
 use crate::{
     id::{Arn, ObjectRef, ResourceId, RoleName, StackId},
     manifest::{
@@ -19,7 +19,7 @@ use crate::{
         net::Tags,
         policy, tags,
     },
-    problem::{Located, Problem},
+    problem::{Located, Problem, codes},
 };
 
 /// The only audience of IRSA, in every partition (irsa §1.7).
@@ -254,7 +254,7 @@ impl<'a> Builder<'a, '_> {
             owned.chain(self.managed_policies(&mut problems)).collect();
         if attached.len() > ATTACHED_QUOTA {
             problems.push(self.problem(
-                code::IAM_QUOTA,
+                codes::IAM_QUOTA,
                 format!(
                     "{} managed policies, IAM attaches at most {ATTACHED_QUOTA}",
                     attached.len()
@@ -266,7 +266,7 @@ impl<'a> Builder<'a, '_> {
         {
             problems.push(
                 self.problem(
-                    code::ADOPTION_NOT_ALLOWED,
+                    codes::ADOPTION_NOT_ALLOWED,
                     format!(
                         "role {} may not be taken over: the configuration does not allow adoption",
                         id.value
@@ -294,10 +294,9 @@ impl<'a> Builder<'a, '_> {
         };
         if !problems.is_empty() {
             let waits = problems.iter().map(Wait::for_problem).collect();
-            // Guards: who may write manifests must not be able to lower what keeps them in bounds (irsa §7.4 G8).
-            problems
-                .into_iter()
-                .for_each(|problem| report.add_guard(problem));
+            for problem in problems {
+                report.add(problem);
+            }
             return Err(waits);
         }
         Ok(RoleStack {
@@ -327,7 +326,7 @@ impl<'a> Builder<'a, '_> {
                 if !name.value.starts_with(&settings.iam.role_prefix) {
                     problems.push(
                         self.problem(
-                            code::ROLE_NAME,
+                            codes::ROLE_NAME,
                             format!("role name `{}` lacks the configured prefix", name.value),
                         )
                         .at(name)
@@ -352,7 +351,7 @@ impl<'a> Builder<'a, '_> {
         match names.get(&key) {
             Some(other) => problems.push(
                 self.problem(
-                    code::DUPLICATE_ROLE,
+                    codes::IAM_DUPLICATE,
                     format!("role `{name}` is declared twice"),
                 )
                 .hint(format!("IAMServiceAccount {} has it already", other.key()))
@@ -387,7 +386,7 @@ impl<'a> Builder<'a, '_> {
         let size = policy::counted_size(&trust);
         if size > TRUST_QUOTA {
             problems.push(self.problem(
-                code::IAM_QUOTA,
+                codes::IAM_QUOTA,
                 format!("the trust document would have {size} characters, IAM takes {TRUST_QUOTA}"),
             ));
         }
@@ -401,7 +400,7 @@ impl<'a> Builder<'a, '_> {
             if iam.permissions_boundary.is_none() {
                 problems.push(
                     self.problem(
-                        code::BOUNDARY_MISSING,
+                        codes::BOUNDARY_MISSING,
                         "neither this document nor the configuration names a permissions boundary"
                             .to_owned(),
                     )
@@ -425,7 +424,7 @@ impl<'a> Builder<'a, '_> {
             };
             problems.push(
                 self.problem(
-                    code::BOUNDARY_NOT_ALLOWED,
+                    codes::BOUNDARY_NOT_ALLOWED,
                     format!(
                         "permissions boundary {} is not allowed by the configuration",
                         declared.value
@@ -483,7 +482,7 @@ impl<'a> Builder<'a, '_> {
                     format!("policy name `{name}` is longer than {POLICY_NAME_LENGTH} characters");
                 problems.push(Problem {
                     origin: origin.clone(),
-                    ..self.problem(code::IAM_QUOTA, message)
+                    ..self.problem(codes::IAM_QUOTA, message)
                 });
             }
             let size = policy::counted_size(&declared.document);
@@ -493,7 +492,7 @@ impl<'a> Builder<'a, '_> {
                     declared.name
                 );
                 let problem = self
-                    .problem(code::IAM_QUOTA, message)
+                    .problem(codes::IAM_QUOTA, message)
                     .hint("split it into two");
                 problems.push(Problem {
                     origin: origin.clone(),
@@ -530,7 +529,7 @@ impl<'a> Builder<'a, '_> {
         if size > INLINE_QUOTA {
             problems.push(
                 self.problem(
-                    code::IAM_QUOTA,
+                    codes::IAM_QUOTA,
                     format!("inline policies have {size} characters together, IAM takes {INLINE_QUOTA} for a role"),
                 )
                 .hint("move some to policies.owned"),
@@ -547,7 +546,7 @@ impl<'a> Builder<'a, '_> {
             if !is_allowed(&arn, allowed.iter().map(|glob| self.substituted(glob))) {
                 problems.push(
                     self.problem(
-                        code::POLICY_NOT_ALLOWED,
+                        codes::POLICY_NOT_ALLOWED,
                         format!("managed policy {arn} is not allowed by the configuration"),
                     )
                     .at(declared)

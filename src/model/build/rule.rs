@@ -3,7 +3,7 @@
 //! The list's order is the order of evaluation; numbers are the planner's, and so is the tag `ingress.k8s.aws/resource`,
 //! which holds `PORT:PRIORITY` as of creation (decision 17 of the spec). It is not in [`RuleSpec::tags`].
 
-use super::{Input, Report, Wait, code, group::Group, keep, tag, target_group::TargetGroups};
+use super::{Input, Report, Wait, group::Group, keep, tag, target_group::TargetGroups};
 use crate::{
     id::ResourceId,
     manifest::{Ingress, IngressPath, IngressRule, PathType},
@@ -11,7 +11,7 @@ use crate::{
         desired::{OrderedRule, Ref},
         elb::{Condition, RuleAction, RuleSpec, WeightedTargetGroup},
     },
-    problem::Problem,
+    problem::{Problem, Severity, codes},
 };
 
 /// What AWS takes for a target group that is alone in its action.
@@ -29,40 +29,40 @@ pub(super) fn build_all(
     for ingress in &group.members {
         for entry in &ingress.rules {
             for path in sorted(&entry.paths) {
-                let built = build(ingress, entry, path, input, report, target_groups);
-                let Some(rule) = keep(waits, built) else {
-                    continue;
-                };
-                // A rule is known by its conditions; the second of two equal ones could never match anyway.
-                match rules
-                    .iter()
-                    .find(|earlier| earlier.spec.conditions == rule.spec.conditions)
-                {
-                    Some(earlier) => waits.push(duplicate(ingress, &rule, earlier, report)),
-                    None => rules.push(rule),
-                }
+                let built = build(ingress, entry, path, &rules, input, report, target_groups);
+                rules.extend(keep(waits, built).flatten());
             }
         }
     }
     rules
 }
 
+/// One rule; none where an equal one stands before and that check is lowered.
 fn build(
     ingress: &Ingress,
     entry: &IngressRule,
     path: &IngressPath,
+    earlier: &[OrderedRule],
     input: &Input,
     report: &mut Report,
     target_groups: &mut TargetGroups,
-) -> Result<OrderedRule, Wait> {
-    let group = target_groups.group_id();
+) -> Result<Option<OrderedRule>, Wait> {
     let patterns = path_patterns(path).map_err(|reason| Wait::new(&path.origin, reason))?;
+    let conditions = conditions(entry, patterns);
+    // A rule is known by its conditions; the second of two equal ones could never match anyway.
+    if let Some(earlier) = earlier
+        .iter()
+        .find(|earlier| earlier.spec.conditions == conditions)
+    {
+        return refuse_duplicate(ingress, path, earlier, report).map(|()| None);
+    }
+    let group = target_groups.group_id();
     let target_group = target_groups.of(ingress, &path.backend, report)?;
     let user_tags = ingress.options.tags.as_ref().map(|tags| tags.value.clone());
-    Ok(OrderedRule {
+    Ok(Some(OrderedRule {
         origin: path.origin.clone(),
         spec: RuleSpec {
-            conditions: conditions(entry, patterns),
+            conditions,
             actions: vec![RuleAction::Forward {
                 target_groups: vec![WeightedTargetGroup {
                     arn: Ref::Output(ResourceId::target_group(&group, &target_group)),
@@ -72,7 +72,7 @@ fn build(
             }],
             tags: tag::of_group(input, &group, None, user_tags.unwrap_or_default()),
         },
-    })
+    }))
 }
 
 /// Exact paths as written, then prefixes from the longest to the shortest (bytes as written, equal ones as written), then
@@ -128,21 +128,23 @@ fn conditions(entry: &IngressRule, patterns: Vec<String>) -> Vec<Condition> {
     host.into_iter().chain(path).collect()
 }
 
-fn duplicate(
+fn refuse_duplicate(
     ingress: &Ingress,
-    rule: &OrderedRule,
+    path: &IngressPath,
     earlier: &OrderedRule,
     report: &mut Report,
-) -> Wait {
+) -> Result<(), Wait> {
     let problem = Problem::new(
-        code::DUPLICATE_RULE,
-        rule.origin.clone(),
+        codes::DUPLICATE_PATH,
+        path.origin.clone(),
         "this path can never match: an earlier one has the same host and path",
     )
     .of(format!("Ingress {}", ingress.key()))
     .hint("remove one of the two")
     .also(earlier.origin.clone());
     let wait = Wait::for_problem(&problem);
-    report.add_guard(problem);
-    wait
+    match report.add(problem) {
+        Severity::Problem => Err(wait),
+        Severity::Warning => Ok(()),
+    }
 }

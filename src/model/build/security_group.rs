@@ -3,9 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Input, Report, Wait, code, group::Group, listener, load_balancer, name, node, tag, waiting,
-};
+use super::{Input, Report, Wait, group::Group, listener, load_balancer, name, node, tag, waiting};
 use crate::{
     id::{ResourceId, SecurityGroupId, StackId},
     model::{
@@ -13,7 +11,7 @@ use crate::{
         net::{Permission, PermissionSource, SecurityGroupSpec},
         tags,
     },
-    problem::{Origin, Problem},
+    problem::{Origin, Problem, codes},
 };
 
 const MANAGED_DESCRIPTION: &str = "[k8s] Managed SecurityGroup for LoadBalancer";
@@ -151,7 +149,7 @@ fn node_groups(input: &Input, origin: &Origin, report: &mut Report) -> NodeGroup
             Err(reason) => {
                 // One odd node must not stop the balancers: they reach all others.
                 report.add(
-                    Problem::new(code::NODE_GROUP, origin.clone(), reason.clone())
+                    Problem::new(codes::NODE_GROUP, origin.clone(), reason.clone())
                         .warning()
                         .hint(format!(
                             "exactly one of an instance's security groups must be tagged {}{}",

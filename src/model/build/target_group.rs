@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Input, Report, Wait, code, group::Group, hint, name::TargetGroupKey, tag};
+use super::{Input, Report, Wait, group::Group, hint, name::TargetGroupKey, tag};
 use crate::{
     manifest::{
         Backend, Ingress, IngressOptions, Service, ServiceRef, annotation::TargetGroupOptions,
@@ -13,7 +13,7 @@ use crate::{
         elb::{HealthCheck, Matcher, Target, TargetGroupSpec, TargetType},
         facts::ServiceFact,
     },
-    problem::{Located, Problem},
+    problem::{Located, Problem, codes},
 };
 
 /// LBC's defaults; AWS's own differ, so all are sent (decision 13 of the spec).
@@ -212,7 +212,7 @@ impl Place<'_> {
         let Some(services) = &input.facts.services else {
             let message =
                 format!("Service `{name}` is not in git, and the cluster's were not read");
-            let problem = self.problem(code::UNKNOWN_SERVICE, message).warning();
+            let problem = self.problem(codes::UNKNOWN_SERVICE, message).warning();
             let wait = Wait::for_problem(&problem);
             report.add(problem);
             return Err(wait);
@@ -233,7 +233,7 @@ impl Place<'_> {
             "Service `{name}` is neither in git nor in the cluster, in namespace `{namespace}`"
         );
         let problem = self
-            .problem(code::UNKNOWN_SERVICE, message)
+            .problem(codes::UNKNOWN_SERVICE, message)
             .hint(hint::near(
                 &format!("Service in namespace `{namespace}`"),
                 name,
@@ -269,7 +269,7 @@ impl Place<'_> {
             "Service `{}` has no port `{}`",
             self.service.name, self.port
         );
-        let problem = self.problem(code::UNKNOWN_PORT, message).hint(hint);
+        let problem = self.problem(codes::SERVICE_PORT, message).hint(hint);
         let wait = Wait::for_problem(&problem);
         report.add(problem);
         Err(wait)
@@ -285,7 +285,7 @@ impl Place<'_> {
             self.service.name, view.service_type
         );
         let problem = self
-            .problem(code::SERVICE_TYPE, message)
+            .problem(codes::NODE_PORT, message)
             .hint("make it of type NodePort");
         let wait = Wait::for_problem(&problem);
         report.add(problem);

@@ -377,9 +377,32 @@ mod rules {
         assert_eq!(
             problems,
             [
-                "app.yaml:120:1: problem[duplicate-rule]: Ingress default/app-aws-ingress: this path can never match: an \
+                "app.yaml:120:1: problem[duplicate-path]: Ingress default/app-aws-ingress: this path can never match: an \
               earlier one has the same host and path; remove one of the two (see also app.yaml:140:1)"
             ]
+        );
+    }
+
+    #[test]
+    fn a_path_that_stands_twice_is_left_out_where_that_check_is_lowered() {
+        let mut manifests = tutorial();
+        let paths = &mut manifests.ingresses[0].rules[0].paths;
+        paths.push(path("/app2/", PathType::Prefix, "app1", 140));
+        let mut settings = settings();
+        settings.lowered.insert("duplicate-path".into());
+        let result = build(&manifests, &facts(), &settings);
+        assert!(!result.is_rejected() && result.problems.len() == 1);
+        let group = &result.value.groups[GROUP];
+        let lines: Vec<_> = group.listeners[&80]
+            .rules
+            .iter()
+            .map(|rule| rule.origin.line)
+            .collect();
+        assert_eq!(lines, [140, 120]);
+        assert_eq!(
+            group.target_groups.len(),
+            1,
+            "what no rule uses is not made"
         );
     }
 
@@ -632,7 +655,7 @@ mod services {
         assert_eq!(
             problems,
             [
-                "app.yaml:121:1: problem[unknown-port]: Ingress default/app-aws-ingress: Service `app1` has no port `http`; \
+                "app.yaml:121:1: problem[service-port]: Ingress default/app-aws-ingress: Service `app1` has no port `http`; \
               its ports are 80 (`web`)"
             ]
         );
@@ -666,7 +689,7 @@ mod services {
         assert_eq!(
             problems,
             [
-                "app.yaml:121:1: problem[service-type]: Ingress default/app-aws-ingress: Service `app1` is of type ClusterIP, \
+                "app.yaml:121:1: problem[node-port]: Ingress default/app-aws-ingress: Service `app1` is of type ClusterIP, \
               which has no node ports for target type instance; make it of type NodePort"
             ]
         );

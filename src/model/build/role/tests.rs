@@ -337,7 +337,7 @@ fn one_role_has_one_declaration() {
     };
     let result = build(&manifests, &facts(), &settings());
     assert_eq!(result.problems.len(), 1);
-    assert_eq!(result.problems[0].code, "duplicate-role");
+    assert_eq!(result.problems[0].code, "iam-duplicate");
     assert!(result.problems[0].also.is_some());
     assert_eq!(
         result.value.roles.keys().collect::<Vec<_>>(),
