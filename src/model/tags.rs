@@ -14,6 +14,10 @@ pub const BACKEND_SG: &str = "backend-sg";
 pub const NODE_PERMISSION_MARK: &str = "elbv2.k8s.aws/targetGroupBinding=shared";
 /// Key prefix of the tag by which nodes' groups and subnets name their cluster.
 pub const KUBERNETES_CLUSTER: &str = "kubernetes.io/cluster/";
+/// Marks subnets meant for internet-facing balancers (ingress-model §3.4).
+pub const ROLE_ELB: &str = "kubernetes.io/role/elb";
+/// Marks subnets meant for internal balancers.
+pub const ROLE_INTERNAL_ELB: &str = "kubernetes.io/role/internal-elb";
 /// IAM: which installation owns the object.
 pub const OWNER: &str = "albsync.dev/owner";
 /// IAM: the cluster's ARN.
