@@ -14,11 +14,12 @@ use super::{
 use crate::{
     id::StackId,
     manifest::{Manifests, Service, ServiceRef},
-    problem::{Checked, Origin, Problem, Severity, codes},
+    problem::{Checked, Origin, Problem, Severity, codes, nearest::did_you_mean},
 };
 
+mod backend;
+mod class;
 mod group;
-mod hint;
 mod listener;
 mod load_balancer;
 pub mod name;
@@ -130,6 +131,21 @@ impl Wait {
     /// A problem found just now: the reason in short, the rest is in the problem.
     fn for_problem(problem: &Problem) -> Self {
         Self::new(&problem.origin, problem.message.clone())
+    }
+}
+
+trait Near {
+    /// Adds what was meant, or what there is, for a name that does not exist.
+    fn near<'a>(self, wrong: &str, known: impl Iterator<Item = &'a str>) -> Self;
+}
+
+impl Near for Problem {
+    fn near<'a>(self, wrong: &str, known: impl Iterator<Item = &'a str>) -> Self {
+        let known: BTreeSet<&str> = known.collect();
+        match did_you_mean(wrong, known) {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
     }
 }
 

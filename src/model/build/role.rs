@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use self::{allowed::is_allowed, cloud::Cloud};
 use super::{Input, Report, Wait, waiting};
 use crate::{
     id::{Arn, ObjectRef, ResourceId, RoleName, StackId},
@@ -15,12 +16,15 @@ use crate::{
     model::{
         desired::{Desired, ProviderStack, Ref, RoleStack},
         digest::hex,
-        iam::{PolicySpec, ProviderSpec, RoleSpec},
+        iam::{PolicySpec, RoleSpec},
         net::Tags,
         policy, tags,
     },
     problem::{Located, Problem, codes},
 };
+
+mod allowed;
+mod cloud;
 
 /// The only audience of IRSA, in every partition (irsa §1.7).
 const AUDIENCE: &str = "sts.amazonaws.com";
@@ -39,14 +43,6 @@ const INLINE_QUOTA: usize = 10_240;
 const MANAGED_QUOTA: usize = 6_144;
 const ATTACHED_QUOTA: usize = 10;
 const POLICY_NAME_LENGTH: usize = 128;
-
-/// Managed policies of AWS that no glob allows: they would hand out what the boundary is meant to keep (irsa §7.4 G3).
-const DENIED_POLICIES: [&str; 4] = [
-    "AdministratorAccess",
-    "IAMFullAccess",
-    "PowerUserAccess",
-    "*FullAccess",
-];
 
 /// A declaration with what became of its role: what binding it to its ServiceAccount needs.
 pub(super) struct Binding<'a> {
@@ -135,91 +131,6 @@ fn service_account(account: &IamServiceAccount) -> ObjectRef {
         namespace: Some(account.namespace.clone()),
         name: account.service_account.name.clone(),
     }
-}
-
-/// What every ARN and trust document needs to know.
-struct Cloud<'a> {
-    account: &'a str,
-    partition: &'a str,
-    cluster_arn: &'a str,
-    /// As EKS gives it, with `https://`.
-    issuer_url: &'a str,
-    /// Without scheme and port: the tail of the provider's ARN and the prefix of the condition keys (irsa §1.4).
-    issuer: String,
-}
-
-impl<'a> Cloud<'a> {
-    fn of(input: &Input<'a>) -> Result<Self, String> {
-        let facts = input.facts;
-        let account = facts
-            .account
-            .as_deref()
-            .ok_or("the AWS account was not read")?;
-        let cluster_arn = facts
-            .cluster_arn
-            .as_deref()
-            .ok_or("the cluster's ARN was not read")?;
-        let issuer_url = facts
-            .oidc_issuer
-            .as_deref()
-            .ok_or("the cluster's OIDC issuer was not read")?;
-        Ok(Self {
-            account,
-            // The partition is the cluster's, never derived from the region (irsa §1.7).
-            partition: facts
-                .partition
-                .as_deref()
-                .or_else(|| cluster_arn.split(':').nth(1))
-                .unwrap_or("aws"),
-            cluster_arn,
-            issuer_url,
-            issuer: bare_issuer(issuer_url),
-        })
-    }
-
-    fn arn(&self, resource: &str) -> Arn {
-        Arn(format!(
-            "arn:{}:iam::{}:{resource}",
-            self.partition, self.account
-        ))
-    }
-
-    fn provider_arn(&self) -> Arn {
-        self.arn(&format!("oidc-provider/{}", self.issuer))
-    }
-
-    fn provider(&self, input: &Input) -> ProviderSpec {
-        ProviderSpec {
-            url: self.issuer_url.to_owned(),
-            arn: self.provider_arn(),
-            client_ids: BTreeSet::from([AUDIENCE.to_owned()]),
-            ensure: input.settings.iam.ensure_provider,
-            tags: self.tags(input),
-        }
-    }
-
-    /// Owner's tags that do not name a declaration.
-    fn tags(&self, input: &Input) -> Tags {
-        let settings = input.settings;
-        Tags::from([
-            (tags::OWNER.to_owned(), settings.installation.clone()),
-            (tags::OWNER_CLUSTER.to_owned(), self.cluster_arn.to_owned()),
-            (tags::REPO.to_owned(), settings.repo_id.clone()),
-        ])
-    }
-}
-
-fn bare_issuer(url: &str) -> String {
-    let bare = url
-        .strip_prefix("https://")
-        .unwrap_or(url)
-        .trim_end_matches('/');
-    let (authority, path) = match bare.split_once('/') {
-        Some((authority, path)) => (authority, Some(path)),
-        None => (bare, None),
-    };
-    let host = authority.split(':').next().unwrap_or(authority);
-    path.map_or_else(|| host.to_owned(), |path| format!("{host}/{path}"))
 }
 
 struct Builder<'a, 'b> {
@@ -603,35 +514,6 @@ fn computed_name(
     let mut hash = hex(&digest);
     hash.truncate(NAME_HASH_LENGTH);
     RoleName(format!("{base}-{hash}"))
-}
-
-/// Whether some glob of the administrator's takes the ARN. What is denied by default needs to be listed by its full ARN.
-fn is_allowed(arn: &str, globs: impl Iterator<Item = String>) -> bool {
-    let of_aws = arn.contains(":iam::aws:policy/");
-    let name = arn.rsplit('/').next().unwrap_or(arn);
-    let denied = of_aws && DENIED_POLICIES.iter().any(|glob| matches(glob, name));
-    let mut globs = globs;
-    globs.any(|glob| {
-        if denied {
-            glob == arn
-        } else {
-            matches(&glob, arn)
-        }
-    })
-}
-
-/// Whether the glob, in which `*` stands for any text, takes all of the text.
-fn matches(glob: &str, text: &str) -> bool {
-    let Some((head, rest)) = glob.split_once('*') else {
-        return glob == text;
-    };
-    let Some(text) = text.strip_prefix(head) else {
-        return false;
-    };
-    text.char_indices()
-        .map(|(index, _)| index)
-        .chain([text.len()])
-        .any(|index| matches(rest, &text[index..]))
 }
 
 #[cfg(test)]

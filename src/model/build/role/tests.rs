@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::{
     super::{build, fixture::*},
+    allowed::matches,
+    cloud::bare_issuer,
     *,
 };
 use crate::{
