@@ -20,15 +20,21 @@ const AUTOSCALER_TAINT: &str = "ToBeDeletedByClusterAutoscaler";
 /// About to be deleted by Karpenter.
 const KARPENTER_TAINT: (&str, &str) = ("karpenter.sh/disrupted", "NoSchedule");
 
+/// A node that may take traffic.
+pub(super) struct Instance<'a> {
+    pub id: String,
+    pub groups: &'a [SecurityGroupId],
+    node: &'a Node,
+}
+
 /// Instance ids of the nodes that balancers send to: the ready ones; if none is, those of which nothing is known.
 pub(super) fn targets(facts: &Facts) -> Result<BTreeSet<String>, String> {
-    let nodes = suitable(facts)?;
+    let instances = suitable(facts)?;
     let with = |ready: &str| -> BTreeSet<String> {
-        nodes
+        let instances = instances
             .iter()
-            .filter(|(_, node, _)| node.ready == ready)
-            .map(|(instance, ..)| instance.clone())
-            .collect()
+            .filter(|instance| instance.node.ready == ready);
+        instances.map(|instance| instance.id.clone()).collect()
     };
     let ready = with("True");
     Ok(if ready.is_empty() {
@@ -38,22 +44,9 @@ pub(super) fn targets(facts: &Facts) -> Result<BTreeSet<String>, String> {
     })
 }
 
-/// Instances that balancers must be able to reach, with their security groups: ready or not, so that a node that comes
-/// and goes does not open and close the way to all others.
-pub(super) fn reachable<'a>(
-    facts: &'a Facts,
-) -> Result<Vec<(String, &'a [SecurityGroupId])>, String> {
-    let nodes = suitable(facts)?;
-    Ok(nodes
-        .into_iter()
-        .map(|(instance, _, groups)| (instance, groups))
-        .collect())
-}
-
-/// Nodes that may take traffic, in the order of their instances' ids.
-fn suitable<'a>(
-    facts: &'a Facts,
-) -> Result<Vec<(String, &'a Node, &'a [SecurityGroupId])>, String> {
+/// Nodes that may take traffic, ready or not, in the order of their instances' ids. Balancers must be able to reach all of
+/// them, so that a node that comes and goes does not open and close the way to the others.
+pub(super) fn suitable(facts: &Facts) -> Result<Vec<Instance<'_>>, String> {
     let Some(nodes) = &facts.nodes else {
         return Err("the cluster's nodes were not read".to_owned());
     };
@@ -70,13 +63,11 @@ fn suitable<'a>(
         return Err("the security groups of the nodes' instances were not read".to_owned());
     };
     // An instance that EC2 does not know is gone, and registering it would fail for all.
-    Ok(suitable
-        .into_iter()
-        .filter_map(|(instance, node)| {
-            let groups = groups.get(&instance)?;
-            Some((instance, node, groups.as_slice()))
-        })
-        .collect())
+    let known = suitable.into_iter().filter_map(|(id, node)| {
+        let groups = groups.get(&id)?;
+        Some(Instance { id, groups, node })
+    });
+    Ok(known.collect())
 }
 
 fn is_excluded(node: &Node) -> bool {

@@ -378,11 +378,11 @@ fn rank(object: &ObjectSpec) -> usize {
         "" => reference.kind.clone(),
         group => format!("{group}/{}", reference.kind),
     };
-    let of = |kinds: &&[&str]| kinds.contains(&kind.as_str());
+    let of = |kinds: &[&str]| kinds.contains(&kind.as_str());
     let others = ORDER.iter().position(|kinds| kinds.is_empty());
     ORDER
         .iter()
-        .position(|kinds| of(&kinds))
+        .position(|kinds| of(kinds))
         .or(others)
         .unwrap_or(ORDER.len())
 }

@@ -134,15 +134,15 @@ fn node_groups(input: &Input, origin: &Origin, report: &mut Report) -> NodeGroup
         known: BTreeSet::new(),
         unknown: BTreeSet::new(),
     };
-    let candidates = match node::reachable(input.facts) {
+    let candidates = match node::suitable(input.facts) {
         Ok(candidates) => candidates,
         Err(reason) => {
             groups.unknown.insert(reason);
             return groups;
         }
     };
-    for (instance, of_instance) in candidates {
-        match group_of(&instance, of_instance, input) {
+    for instance in candidates {
+        match group_of(&instance.id, instance.groups, input) {
             Ok(group) => {
                 groups.known.insert(group);
             }

@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn is_ours(change: impl FnOnce(&mut Manifests, &mut Facts, &mut Settings)) -> bool {

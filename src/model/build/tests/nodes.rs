@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn targets(change: impl FnOnce(&mut Vec<Node>, &mut Facts)) -> Vec<String> {

@@ -1,4 +1,3 @@
-
 use super::*;
 
 /// Path patterns of the rules that these paths become.

@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn chosen(scheme: Option<Scheme>) -> Vec<SubnetId> {
