@@ -91,6 +91,26 @@ enum Inner {
     List(Vec<Place>),
 }
 
+impl Place {
+    fn start_of(value: &Value) -> Self {
+        let mark = Mark { line: 1, column: 1 };
+        let inner = match value {
+            Value::Array(items) => Inner::List(items.iter().map(Self::start_of).collect()),
+            Value::Object(map) => Inner::Map(
+                map.iter()
+                    .map(|(key, value)| (key.clone(), (mark, Self::start_of(value))))
+                    .collect(),
+            ),
+            _ => Inner::Leaf,
+        };
+        Self {
+            mark,
+            ambiguous: None,
+            inner,
+        }
+    }
+}
+
 /// One document: its value and where each part of it stands.
 #[derive(Clone, Debug)]
 pub struct Tree {
@@ -119,6 +139,16 @@ impl Tree {
                 self.at(items.get(*index).map_or(mark, |item| item.mark))
             }
             _ => self.at(mark),
+        }
+    }
+
+    /// A value of which only the file is known: every place is the file's start.
+    pub fn without_places(file: &str, value: Value) -> Self {
+        let root = Place::start_of(&value);
+        Self {
+            value,
+            file: file.to_owned(),
+            root,
         }
     }
 

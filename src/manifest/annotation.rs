@@ -2,7 +2,185 @@
 
 use std::collections::BTreeMap;
 
-use crate::problem::Located;
+use super::field::Report;
+use crate::problem::{
+    Located, Origin, Problem, codes,
+    nearest::{distance, nearest},
+};
+
+pub mod grammar;
+mod attribute;
+mod parse;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use parse::bad_tag;
+pub use table::TABLE;
+
+/// The prefix of all annotations of the table.
+pub const PREFIX: &str = "alb.ingress.kubernetes.io";
+/// The older way to say which controller serves an Ingress (ingress-model.md §1.1).
+pub const CLASS: &str = "kubernetes.io/ingress.class";
+
+/// One row: what an annotation is called, where it stands and what it means.
+#[derive(Clone, Copy, Debug)]
+pub struct Annotation {
+    /// What follows the prefix; for a family, the part before the free name (`actions.`).
+    pub name: &'static str,
+    pub is_family: bool,
+    pub on: On,
+    pub grammar: Grammar,
+    /// What holds where it is absent, in words.
+    pub default: &'static str,
+    pub merge: Merge,
+    pub doc: &'static str,
+    pub example: &'static str,
+    /// Fills its field of [`IngressOptions`]; absent: known and not served yet.
+    read: Option<Read>,
+}
+
+type Read = fn(&Given, &mut IngressOptions, &mut Report);
+
+impl Annotation {
+    pub fn is_served(&self) -> bool {
+        self.read.is_some()
+    }
+}
+
+/// The kinds that carry an annotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    Ingress,
+    /// Ingress and Service; the Service wins (ingress-model.md §0.3).
+    Both,
+}
+
+/// The type of a value (ingress-model.md §0.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grammar {
+    Text,
+    OneOf(&'static [&'static str]),
+    Boolean,
+    Int32,
+    Int64,
+    /// `a, b`.
+    List,
+    /// `key=value,key=value`.
+    Map,
+    Json,
+    /// A number, `traffic-port` or a Service port's name.
+    Port,
+}
+
+/// What members of one group make of their values (ingress-model.md §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// All that say something say the same.
+    Exclusive,
+    /// The same, listener by listener.
+    ExclusivePerPort,
+    /// All values together.
+    Joined,
+    /// All keys together; one key has one value.
+    PerKey,
+    /// Only its own rules and target groups.
+    Own,
+    /// True where the Ingress or the Service says so.
+    Either,
+}
+
+/// One annotation as written.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    /// The whole key.
+    pub key: String,
+    pub key_origin: Origin,
+    pub value: Located<String>,
+}
+
+/// The row of that suffix.
+pub fn find(suffix: &str) -> Option<&'static Annotation> {
+    TABLE.iter().find(|row| {
+        if row.is_family {
+            suffix
+                .strip_prefix(row.name)
+                .is_some_and(|rest| !rest.is_empty())
+        } else {
+            row.name == suffix
+        }
+    })
+}
+
+/// Reads the annotations of an Ingress or Service that stand under our prefix, or nearly (lessons J3).
+pub(super) fn read(annotations: &[Given], on: On, report: &mut Report) -> IngressOptions {
+    let mut options = IngressOptions::default();
+    for given in annotations {
+        let Some((prefix, suffix)) = given.key.split_once('/') else {
+            continue;
+        };
+        if prefix == PREFIX {
+            one(given, suffix, on, &mut options, report);
+        } else if distance(prefix, PREFIX).is_some_and(|distance| distance <= 3) {
+            report.hinted(
+                codes::UNKNOWN_ANNOTATION,
+                given.key_origin.clone(),
+                format!("nothing reads the annotation {}", given.key),
+                format!("did you mean \"{PREFIX}/{suffix}\"?"),
+            );
+        }
+    }
+    options
+}
+
+fn one(given: &Given, suffix: &str, on: On, options: &mut IngressOptions, report: &mut Report) {
+    let Some(row) = find(suffix) else {
+        let mut problem = Problem::new(
+            codes::UNKNOWN_ANNOTATION,
+            given.key_origin.clone(),
+            format!("there is no annotation {}", given.key),
+        );
+        let names = TABLE.iter().map(|row| row.name);
+        problem.hint =
+            nearest(suffix, names).map(|name| format!("did you mean \"{PREFIX}/{name}\"?"));
+        report.add(problem);
+        return;
+    };
+    if on == On::Both && row.on == On::Ingress {
+        report.hinted(
+            codes::MISPLACED_ANNOTATION,
+            given.key_origin.clone(),
+            format!("the annotation {} is not read on a Service", given.key),
+            "write it on the Ingress",
+        );
+        return;
+    }
+    match row.read {
+        Some(read) => read(given, options, report),
+        None => report.not_served(
+            given.key_origin.clone(),
+            &format!("the annotation {}", given.key),
+        ),
+    }
+}
+
+/// Refuses annotations of the table on kinds where nobody reads them.
+pub(super) fn refuse_elsewhere(annotations: &[Given], kind: &str, report: &mut Report) {
+    for given in annotations {
+        if given
+            .key
+            .split_once('/')
+            .is_some_and(|(prefix, _)| prefix == PREFIX)
+        {
+            report.hinted(
+                codes::MISPLACED_ANNOTATION,
+                given.key_origin.clone(),
+                format!("the annotation {} is not read on a {kind}", given.key),
+                "it belongs on an Ingress or a Service",
+            );
+        }
+    }
+}
 
 /// The annotations of one Ingress or Service, parsed, grouped by aspect. Absent is `None`: never declared.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,1 +1,587 @@
-//! YAML to located documents; the only module that names a YAML library.
+//! One YAML document to one object: identity, metadata, dispatch on the kind.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    IamServiceAccount, Ingress, IngressClass, IngressClassParams, Object, Service, ServiceAccount,
+    annotation::{self, Given},
+    field::{Field, Report},
+    ingress, irsa,
+    kind::{self, ALBSYNC, ELBV2, NETWORKING},
+    name,
+    policy::Files,
+    service,
+};
+use crate::{
+    id::ObjectRef,
+    problem::{
+        Located, Origin, Problem, codes,
+        nearest::{did_you_mean, distance, nearest},
+    },
+};
+
+/// One object with its typed form.
+#[derive(Clone, Debug)]
+pub(super) struct Document {
+    /// Its `value` goes to the cluster, but for [`Typed::IamServiceAccount`].
+    pub object: Object,
+    pub typed: Typed,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Typed {
+    Ingress(Ingress, Vec<ingress::BackendUse>),
+    Class(IngressClass),
+    Params(IngressClassParams),
+    Service(Service),
+    ServiceAccount(ServiceAccount),
+    IamServiceAccount(IamServiceAccount),
+    Namespace(BTreeMap<String, String>),
+    /// Carried as it is.
+    Other,
+}
+
+/// `metadata`, checked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Metadata {
+    /// Empty for cluster-scoped kinds.
+    pub namespace: String,
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: Vec<Given>,
+}
+
+impl Metadata {
+    /// All annotations by key.
+    pub fn located_annotations(&self) -> BTreeMap<String, Located<String>> {
+        self.annotations
+            .iter()
+            .map(|given| (given.key.clone(), given.value.clone()))
+            .collect()
+    }
+}
+
+/// Where a document comes from, for `file:` references.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context<'a> {
+    pub file: &'a str,
+    pub files: &'a Files<'a>,
+}
+
+/// All objects of one document: itself, or the items of a list.
+pub(super) fn read(
+    field: &Field<'_>,
+    context: Context<'_>,
+    documents: &mut Vec<Document>,
+    problems: &mut Vec<Problem>,
+) {
+    let kind = field.value().get("kind").and_then(Value::as_str);
+    if kind.is_some_and(|kind| kind.ends_with("List")) && field.value().get("items").is_some() {
+        let mut report = Report::default();
+        if let Some(items) = field.get("items")
+            && !items.value().is_array()
+        {
+            report.wrong_type(&items, "a list");
+        }
+        report.fields(field, &["apiVersion", "kind", "metadata", "items"]);
+        problems.append(&mut report.problems);
+        for item in field.get("items").iter().flat_map(Field::items) {
+            read(&Field::root(item.node), context, documents, problems);
+        }
+        return;
+    }
+    let mut report = Report::default();
+    documents.extend(object(field, context, &mut report));
+    problems.append(&mut report.problems);
+}
+
+fn object(field: &Field<'_>, context: Context<'_>, report: &mut Report) -> Option<Document> {
+    if !field.value().is_object() {
+        report.hinted(
+            codes::NOT_AN_OBJECT,
+            field.origin(),
+            "this document is no Kubernetes object",
+            "it must be a mapping with apiVersion, kind and metadata",
+        );
+        return None;
+    }
+    let api_version = identity(field, "apiVersion", report);
+    let kind = identity(field, "kind", report);
+    let (api_version, kind) = (api_version?, kind?);
+    report.secret = kind.value == "Secret" && api_version.value == "v1";
+    // Provisional, so that problems of the identity itself name what they can.
+    let bare_name = field
+        .value()
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    report.object = Some(format!("{} {bare_name}", kind.value).trim_end().to_owned());
+    let is_ours_to_read = check_kind(&api_version, &kind, report);
+    let group = api_version
+        .value
+        .split_once('/')
+        .map_or("", |(group, _)| group)
+        .to_owned();
+    let is_namespaced = kind::is_namespaced(&group, &kind.value);
+    let (metadata, stray_namespace) = metadata(field, &group, &kind.value, is_namespaced, report)?;
+    let reference = ObjectRef {
+        api_version: api_version.value,
+        kind: kind.value,
+        namespace: (!metadata.namespace.is_empty()).then(|| metadata.namespace.clone()),
+        name: metadata.name.clone(),
+    };
+    report.object = Some(reference.to_string());
+    for problem in &mut report.problems {
+        problem.object.clone_from(&report.object);
+    }
+    if !is_ours_to_read {
+        return None;
+    }
+    let mut value = field.value().clone();
+    if let Some(map) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        if stray_namespace {
+            map.remove("namespace");
+        } else if let Some(namespace) = &reference.namespace {
+            map.insert("namespace".to_owned(), Value::String(namespace.clone()));
+        }
+    }
+    own_annotations(&reference, &metadata, report);
+    let typed = typed(field, &group, &reference, &metadata, context, report);
+    Some(Document {
+        object: Object {
+            origin: field.origin(),
+            reference,
+            value,
+        },
+        typed,
+    })
+}
+
+fn typed(
+    field: &Field<'_>,
+    group: &str,
+    reference: &ObjectRef,
+    metadata: &Metadata,
+    context: Context<'_>,
+    report: &mut Report,
+) -> Typed {
+    match (group, reference.kind.as_str()) {
+        (NETWORKING, "Ingress") => {
+            let (ingress, uses) = ingress::ingress(field, metadata, report);
+            Typed::Ingress(ingress, uses)
+        }
+        (NETWORKING, "IngressClass") => Typed::Class(ingress::class(field, metadata, report)),
+        (ELBV2, "IngressClassParams") => Typed::Params(ingress::params(field, metadata, report)),
+        (ELBV2, "TargetGroupBinding") => {
+            report.not_served(field.origin(), "a TargetGroupBinding of one's own");
+            Typed::Other
+        }
+        ("", "Service") => Typed::Service(service::service(field, metadata, report)),
+        ("", "ServiceAccount") => {
+            Typed::ServiceAccount(irsa::service_account(field, metadata, report))
+        }
+        (ALBSYNC, "IAMServiceAccount") => {
+            Typed::IamServiceAccount(irsa::iam_service_account(field, metadata, context, report))
+        }
+        ("", "Namespace") => Typed::Namespace(metadata.labels.clone()),
+        ("", "ConfigMap") => {
+            report.text_map(field, "data");
+            Typed::Other
+        }
+        ("", "Secret") => {
+            report.text_map(field, "data");
+            report.text_map(field, "stringData");
+            Typed::Other
+        }
+        _ => Typed::Other,
+    }
+}
+
+/// `apiVersion` or `kind`: text that is there.
+fn identity(field: &Field<'_>, key: &str, report: &mut Report) -> Option<Located<String>> {
+    if let Some(text) = report.text(field, key) {
+        if !text.value.is_empty() {
+            return Some(text);
+        }
+    } else if field.get(key).is_some() {
+        return None;
+    }
+    let near = field
+        .node
+        .entries()
+        .find(|(other, _, _)| *other != key && nearest(other, [key]).is_some());
+    let (origin, hint) = match near {
+        Some((_, origin, _)) => (origin, Some(format!("did you mean \"{key}\"?"))),
+        None => (field.node.key_origin(key), None),
+    };
+    let mut problem = Problem::new(
+        codes::NOT_AN_OBJECT,
+        origin,
+        format!("this document has no {key}"),
+    );
+    problem.hint = hint;
+    report.add(problem);
+    None
+}
+
+/// Whether the kind is one that can be read on: not misspelt, not obsolete, not of a tool that we do not run.
+fn check_kind(api_version: &Located<String>, kind: &Located<String>, report: &mut Report) -> bool {
+    let (group, version) = api_version
+        .value
+        .split_once('/')
+        .unwrap_or(("", &api_version.value));
+    let served: &[(&str, &str, &str)] = &[
+        (NETWORKING, "Ingress", "v1"),
+        (NETWORKING, "IngressClass", "v1"),
+        (ELBV2, "IngressClassParams", "v1beta1"),
+        (ELBV2, "TargetGroupBinding", "v1beta1"),
+        (ALBSYNC, "IAMServiceAccount", "v1alpha1"),
+        ("", "Service", "v1"),
+        ("", "ServiceAccount", "v1"),
+    ];
+    if let Some((_, _, right)) = served
+        .iter()
+        .find(|row| row.0 == group && row.1 == kind.value)
+    {
+        if version == *right {
+            return true;
+        }
+        let right = if group.is_empty() {
+            (*right).to_owned()
+        } else {
+            format!("{group}/{right}")
+        };
+        report.hinted(
+            codes::OBSOLETE_API,
+            api_version.origin.clone(),
+            format!("{} of {} is not served", kind.value, api_version.value),
+            format!("write {right}"),
+        );
+        return false;
+    }
+    if group == "extensions" && kind.value == "Ingress" {
+        report.hinted(
+            codes::OBSOLETE_API,
+            api_version.origin.clone(),
+            format!("Ingress of {} is not served", api_version.value),
+            "write networking.k8s.io/v1; backends have another form there",
+        );
+        return false;
+    }
+    let tools: &[(&str, &str, &str)] = &[
+        ("kustomize.config.k8s.io", "Kustomization", "kustomize"),
+        ("kustomize.config.k8s.io", "Component", "kustomize"),
+        ("eksctl.io", "ClusterConfig", "eksctl's ClusterConfig"),
+    ];
+    if let Some((_, _, what)) = tools
+        .iter()
+        .find(|row| row.0 == group && row.1 == kind.value)
+    {
+        report.not_served(kind.origin.clone(), what);
+        return false;
+    }
+    if kind::is_known_group(group) {
+        return check_kind_in_group(group, version, api_version, kind, report);
+    }
+    // A group that nobody knows: a custom resource, unless it is nearly one that we know with one of its kinds.
+    let near = kind::groups()
+        .filter(|known| {
+            !known.is_empty()
+                && kind::kinds_of(known).any(|known| known == kind.value)
+                && distance(group, known).is_some_and(|distance| distance <= 2)
+        })
+        .min_by_key(|known| distance(group, known));
+    if let Some(near) = near {
+        report.hinted(
+            codes::UNKNOWN_KIND,
+            api_version.origin.clone(),
+            format!("there is no {} in the API group {group}", kind.value),
+            format!("did you mean \"{near}\"?"),
+        );
+        return false;
+    }
+    true
+}
+
+fn check_kind_in_group(
+    group: &str,
+    version: &str,
+    api_version: &Located<String>,
+    kind: &Located<String>,
+    report: &mut Report,
+) -> bool {
+    if kind::kinds_of(group).any(|known| known == kind.value) {
+        return true;
+    }
+    let mut refuse = |origin: &Origin, hint: Option<String>| {
+        let mut problem = Problem::new(
+            codes::UNKNOWN_KIND,
+            origin.clone(),
+            format!("there is no {} in {}", kind.value, api_version.value),
+        );
+        problem.hint = hint;
+        report.add(problem);
+        false
+    };
+    if group.is_empty() && !is_version(version) {
+        return refuse(
+            &api_version.origin,
+            Some("apiVersion is `v1` or `group/version`".to_owned()),
+        );
+    }
+    if let Some(right) = kind::groups_of(&kind.value).next() {
+        let right = if right.is_empty() { "v1" } else { right };
+        return refuse(
+            &api_version.origin,
+            Some(format!("{} belongs to {right}", kind.value)),
+        );
+    }
+    // Our own group has no kinds but these; Kubernetes' groups may have newer ones than we know.
+    if group == ALBSYNC {
+        return refuse(
+            &kind.origin,
+            did_you_mean(&kind.value, kind::kinds_of(group)),
+        );
+    }
+    match nearest(&kind.value, kind::kinds_of(group)) {
+        Some(near) => refuse(&kind.origin, Some(format!("did you mean \"{near}\"?"))),
+        None => true,
+    }
+}
+
+/// `v1`, `v2beta1` …
+fn is_version(text: &str) -> bool {
+    text.strip_prefix('v').is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_digit())
+            && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// Fields of ObjectMeta; what the API server fills in is allowed, since people commit what they exported.
+const METADATA: &[&str] = &[
+    "name",
+    "namespace",
+    "labels",
+    "annotations",
+    "finalizers",
+    "ownerReferences",
+    "generateName",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "managedFields",
+    "selfLink",
+];
+
+/// Reads `metadata`; the flag says that a cluster-scoped kind carries a namespace, which is dropped.
+fn metadata(
+    field: &Field<'_>,
+    group: &str,
+    kind: &str,
+    is_namespaced: Option<bool>,
+    report: &mut Report,
+) -> Option<(Metadata, bool)> {
+    let Some(meta) = report.required(field, "metadata") else {
+        if let Some(problem) = report.problems.last_mut() {
+            codes::NOT_AN_OBJECT.clone_into(&mut problem.code);
+        }
+        return None;
+    };
+    if !report.fields(&meta, METADATA) {
+        return None;
+    }
+    let grammar = match (group, kind) {
+        ("", "Namespace") => name::label,
+        ("", "Service") => name::service,
+        ("rbac.authorization.k8s.io", _) => name::path_segment,
+        _ if is_namespaced.is_some() => name::subdomain,
+        _ => name::path_segment,
+    };
+    let name = match report.text(&meta, "name") {
+        Some(name) => name,
+        None if meta.get("name").is_some() => return None,
+        None => {
+            let hint = if meta.get("generateName").is_some() {
+                "a generated name cannot be converged: write metadata.name"
+            } else {
+                "write metadata.name"
+            };
+            report.hinted(
+                codes::NOT_AN_OBJECT,
+                meta.node.key_origin("generateName"),
+                "this object has no name",
+                hint,
+            );
+            return None;
+        }
+    };
+    report.name("metadata.name", &name, grammar);
+    let namespace = report
+        .text(&meta, "namespace")
+        .filter(|text| !text.value.is_empty());
+    let mut stray = false;
+    let namespace = match (namespace, is_namespaced) {
+        (Some(namespace), Some(false)) => {
+            stray = true;
+            report.add(
+                Problem::new(
+                    codes::BAD_VALUE,
+                    namespace.origin,
+                    format!("{kind} has no namespace; metadata.namespace is dropped"),
+                )
+                .warning(),
+            );
+            String::new()
+        }
+        (Some(namespace), _) => {
+            report.name("metadata.namespace", &namespace, name::label);
+            namespace.value
+        }
+        (None, Some(true)) => "default".to_owned(),
+        (None, _) => String::new(),
+    };
+    let labels = report
+        .text_map(&meta, "labels")
+        .into_iter()
+        .map(|(key, (origin, value))| {
+            key_name("metadata.labels", &key, origin, report);
+            report.name(&format!("metadata.labels.{key}"), &value, name::label_value);
+            (key, value.value)
+        })
+        .collect();
+    let annotations = report
+        .text_map(&meta, "annotations")
+        .into_iter()
+        .map(|(key, (key_origin, value))| {
+            key_name("metadata.annotations", &key, key_origin.clone(), report);
+            Given {
+                key,
+                key_origin,
+                value,
+            }
+        })
+        .collect();
+    let metadata = Metadata {
+        namespace,
+        name: name.value,
+        labels,
+        annotations,
+    };
+    Some((metadata, stray))
+}
+
+fn key_name(path: &str, key: &str, origin: Origin, report: &mut Report) {
+    if let Err(expected) = name::qualified(key) {
+        report.hinted(
+            codes::BAD_NAME,
+            origin,
+            format!("{path} cannot hold the key \"{key}\""),
+            expected,
+        );
+    }
+}
+
+/// Checks what stands under `albsync.dev/`, and nearly there, on any object.
+fn own_annotations(reference: &ObjectRef, metadata: &Metadata, report: &mut Report) {
+    let is_iam = reference.group() == ALBSYNC;
+    let is_account = reference.group().is_empty() && reference.kind == "ServiceAccount";
+    for given in &metadata.annotations {
+        let Some((prefix, key)) = given.key.split_once('/') else {
+            continue;
+        };
+        if prefix == ALBSYNC {
+            own_annotation(given, key, is_iam, is_account, report);
+        } else if distance(prefix, ALBSYNC).is_some_and(|distance| distance <= 2) {
+            report.hinted(
+                codes::UNKNOWN_ANNOTATION,
+                given.key_origin.clone(),
+                format!(
+                    "the annotation {} is near one of ours and not read",
+                    given.key
+                ),
+                format!("did you mean \"{ALBSYNC}/{key}\"?"),
+            );
+        }
+    }
+    if reference.kind != "Ingress" && reference.kind != "Service" {
+        annotation::refuse_elsewhere(&metadata.annotations, &reference.kind, report);
+    }
+}
+
+/// What we read on every object.
+const ANYWHERE: &[&str] = &["prune", "adopt"];
+/// Read on `IAMServiceAccount` only.
+const ON_IAM: &[&str] = &["suspend"];
+/// Written by us, never by people.
+const WRITTEN: &[&str] = &["revision", "source"];
+/// irsa.md §9.1 form (a), and gitops G54: designed, not built.
+const LATER_ON_ACCOUNTS: &[&str] = &[
+    "iam",
+    "policy-arns",
+    "well-known",
+    "inline-policy-file",
+    "role-name",
+    "permissions-boundary-arn",
+    "max-session-duration",
+    "binding",
+    "deletion-policy",
+];
+
+fn own_annotation(given: &Given, key: &str, is_iam: bool, is_account: bool, report: &mut Report) {
+    let value = given.value.value.as_str();
+    let expected = match key {
+        "prune" => "disabled",
+        "adopt" => "true",
+        "suspend" if is_iam => {
+            if matches!(value, "true" | "false") {
+                return;
+            }
+            "true"
+        }
+        _ if WRITTEN.contains(&key) => {
+            report.hinted(
+                codes::MISPLACED_ANNOTATION,
+                given.key_origin.clone(),
+                format!("the annotation {} is written by albsync itself", given.key),
+                "remove it",
+            );
+            return;
+        }
+        "reconcile" => {
+            report.not_served(given.key_origin.clone(), &given.key);
+            return;
+        }
+        _ if is_account && LATER_ON_ACCOUNTS.contains(&key) => {
+            report.not_served(given.key_origin.clone(), &given.key);
+            return;
+        }
+        _ => {
+            let mut known = ANYWHERE.to_vec();
+            if is_iam {
+                known.extend(ON_IAM);
+            }
+            let mut problem = Problem::new(
+                codes::UNKNOWN_ANNOTATION,
+                given.key_origin.clone(),
+                format!("nothing reads the annotation {} here", given.key),
+            );
+            problem.hint = did_you_mean(key, known);
+            report.add(problem);
+            return;
+        }
+    };
+    if value != expected {
+        let value = if report.secret { "(hidden)" } else { value };
+        report.hinted(
+            codes::BAD_ANNOTATION,
+            given.value.origin.clone(),
+            format!("the annotation {} cannot be \"{value}\"", given.key),
+            format!("its value is \"{expected}\""),
+        );
+    }
+}

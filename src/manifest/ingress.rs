@@ -2,8 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::annotation::IngressOptions;
-use crate::problem::{Located, Origin, Problem};
+use super::{
+    annotation::{self, CLASS, IngressOptions, On},
+    document::Metadata,
+    field::{Field, Report},
+    name,
+};
+use crate::problem::{Located, Origin, Problem, codes, nearest::distance};
+
+mod backend;
+mod class;
+#[cfg(test)]
+mod tests;
+
+pub use class::CONTROLLER;
+pub(super) use class::{class, params};
 
 /// One `networking.k8s.io/v1` Ingress.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,4 +118,331 @@ pub struct IngressClassParams {
     pub origin: Origin,
     pub name: String,
     pub spec: serde_json::Value,
+}
+
+/// A Service port that an Ingress points at, with the places that [`Backend`] has no room for.
+#[derive(Clone, Debug)]
+pub(super) struct BackendUse {
+    pub service: Located<String>,
+    pub port: Located<PortRef>,
+}
+
+/// Where the reading of one Ingress puts what it finds.
+struct Sink<'a> {
+    /// What the API server would refuse.
+    report: &'a mut Report,
+    /// What only our balancers do not do.
+    ours: Report,
+    uses: Vec<BackendUse>,
+}
+
+/// The longest text of one condition (aws-deploy.md §10.2).
+const MAX_CONDITION: usize = 128;
+
+/// Reads one Ingress. What the API server would refuse is a problem whatever its class; what only our balancers do not
+/// do goes to [`Ingress::deferred`], for the class to decide.
+pub(super) fn ingress(
+    field: &Field<'_>,
+    metadata: &Metadata,
+    report: &mut Report,
+) -> (Ingress, Vec<BackendUse>) {
+    report.fields(field, &["apiVersion", "kind", "metadata", "spec", "status"]);
+    let ours = Report {
+        object: report.object.clone(),
+        ..Report::default()
+    };
+    let mut to = Sink {
+        report,
+        ours,
+        uses: Vec::new(),
+    };
+    let options = annotation::read(&metadata.annotations, On::Ingress, &mut to.ours);
+    let mut ingress = Ingress {
+        origin: field.origin(),
+        namespace: metadata.namespace.clone(),
+        name: metadata.name.clone(),
+        class_name: None,
+        class_annotation: class_annotation(metadata, to.report),
+        default_backend: None,
+        rules: Vec::new(),
+        tls_hosts: Vec::new(),
+        options,
+        annotations: metadata.located_annotations(),
+        deferred: Vec::new(),
+    };
+    if let Some(spec) = to.report.required(field, "spec") {
+        read_spec(&spec, &mut ingress, &mut to);
+    }
+    ingress.deferred = to.ours.problems;
+    (ingress, to.uses)
+}
+
+fn class_annotation(metadata: &Metadata, report: &mut Report) -> Option<Located<String>> {
+    for given in &metadata.annotations {
+        if given.key != CLASS && distance(&given.key, CLASS).is_some_and(|steps| steps <= 2) {
+            report.hinted(
+                codes::UNKNOWN_ANNOTATION,
+                given.key_origin.clone(),
+                format!("nothing reads the annotation {}", given.key),
+                format!("did you mean \"{CLASS}\"?"),
+            );
+        }
+    }
+    metadata
+        .annotations
+        .iter()
+        .find(|given| given.key == CLASS)
+        .map(|given| given.value.clone())
+}
+
+fn read_spec(spec: &Field<'_>, ingress: &mut Ingress, to: &mut Sink<'_>) {
+    if !to.report.fields(
+        spec,
+        &["ingressClassName", "defaultBackend", "tls", "rules"],
+    ) {
+        return;
+    }
+    ingress.class_name = to.report.text(spec, "ingressClassName");
+    if let Some(class) = &ingress.class_name {
+        to.report
+            .name("spec.ingressClassName", class, name::subdomain);
+    }
+    if let (Some(class), Some(annotation)) = (&ingress.class_name, &ingress.class_annotation)
+        && class.value != annotation.value
+    {
+        to.report.add(
+            Problem::new(
+                codes::CLASS_CONFLICT,
+                class.origin.clone(),
+                format!(
+                    "spec.ingressClassName is \"{}\" and the annotation {CLASS} is \"{}\"",
+                    class.value, annotation.value
+                ),
+            )
+            .hint("keep one of them")
+            .also(annotation.origin.clone()),
+        );
+    }
+    if let Some(default) = spec.get("defaultBackend") {
+        to.ours
+            .not_served(spec.node.key_origin("defaultBackend"), "a default backend");
+        ingress.default_backend = backend::read(&default, to);
+    }
+    if spec.get("tls").is_some() {
+        to.ours.not_served(spec.node.key_origin("tls"), "TLS");
+    }
+    for tls in to.report.list(spec, "tls") {
+        to.report.fields(&tls, &["hosts", "secretName"]);
+        to.report.text(&tls, "secretName");
+        for host in to.report.list(&tls, "hosts") {
+            if let Some(text) = to.report.as_text(&host) {
+                to.report.name(&host.path, &text, name::host);
+                ingress.tls_hosts.push(text);
+            }
+        }
+    }
+    let rules = to.report.list(spec, "rules");
+    if rules.is_empty() && spec.get("defaultBackend").is_none() && spec.get("rules").is_none() {
+        to.report.problem(
+            codes::MISSING_FIELD,
+            spec.node.key_origin("rules"),
+            "spec.rules is missing",
+        );
+    }
+    ingress.rules = rules
+        .iter()
+        .map(|rule_field| rule(rule_field, to))
+        .collect();
+    duplicate_paths(ingress, &mut to.ours);
+}
+
+fn rule(field: &Field<'_>, to: &mut Sink<'_>) -> IngressRule {
+    let mut rule = IngressRule {
+        origin: field.origin(),
+        host: None,
+        paths: Vec::new(),
+    };
+    if !to.report.fields(field, &["host", "http"]) {
+        return rule;
+    }
+    rule.host = to.report.text(field, "host");
+    if let Some(host) = rule.host.as_ref().filter(|host| !host.value.is_empty()) {
+        to.report.name(&field.path_of("host"), host, name::host);
+        if host.value.len() > MAX_CONDITION {
+            too_long(host.origin.clone(), &field.path_of("host"), &mut to.ours);
+        }
+    }
+    let Some(http) = field.get("http") else {
+        to.ours.hinted(
+            codes::EMPTY_RULE,
+            field.origin(),
+            format!("{} has no paths and routes nothing", field.path),
+            "add http.paths or remove the rule",
+        );
+        return rule;
+    };
+    if !to.report.fields(&http, &["paths"]) {
+        return rule;
+    }
+    to.report.required(&http, "paths");
+    let paths = to.report.list(&http, "paths");
+    if paths.is_empty()
+        && http
+            .get("paths")
+            .is_some_and(|paths| paths.value().is_array())
+    {
+        to.report.problem(
+            codes::MISSING_FIELD,
+            http.node.key_origin("paths"),
+            format!("{} is empty", http.path_of("paths")),
+        );
+    }
+    rule.paths = paths
+        .iter()
+        .filter_map(|path_field| path(path_field, to))
+        .collect();
+    rule
+}
+
+fn path(field: &Field<'_>, to: &mut Sink<'_>) -> Option<IngressPath> {
+    if !to.report.fields(field, &["path", "pathType", "backend"]) {
+        return None;
+    }
+    let types = [
+        ("Exact", PathType::Exact),
+        ("Prefix", PathType::Prefix),
+        ("ImplementationSpecific", PathType::ImplementationSpecific),
+    ];
+    to.report.required(field, "pathType");
+    let path_type = to.report.one_of(field, "pathType", &types);
+    let path = to.report.text(field, "path");
+    let backend = to
+        .report
+        .required(field, "backend")
+        .and_then(|backend_field| backend::read(&backend_field, to));
+    if let Some(path_type) = &path_type {
+        check_path(field, path.as_ref(), path_type, to);
+    }
+    Some(IngressPath {
+        origin: path
+            .as_ref()
+            .map_or_else(|| field.origin(), |path| path.origin.clone()),
+        path: path.map(|path| path.value).unwrap_or_default(),
+        path_type: path_type?.value,
+        backend: backend?,
+    })
+}
+
+/// Kubernetes' rules for paths, then ALB's.
+fn check_path(
+    field: &Field<'_>,
+    path: Option<&Located<String>>,
+    path_type: &Located<PathType>,
+    to: &mut Sink<'_>,
+) {
+    let name = field.path_of("path");
+    let is_specific = path_type.value == PathType::ImplementationSpecific;
+    if is_specific {
+        to.ours.hinted(
+            codes::NOT_SERVED,
+            path_type.origin.clone(),
+            "pathType ImplementationSpecific is not served yet",
+            "use Exact or Prefix",
+        );
+    }
+    let Some(path) = path.filter(|path| !path.value.is_empty()) else {
+        if !is_specific
+            && field
+                .get("path")
+                .is_none_or(|path| path.value().is_string())
+        {
+            to.report.hinted(
+                codes::MISSING_FIELD,
+                field.node.key_origin("path"),
+                format!("{name} is missing"),
+                "Exact and Prefix need a path that begins with `/`",
+            );
+        }
+        return;
+    };
+    let text = path.value.as_str();
+    if !text.starts_with('/') {
+        to.report.hinted(
+            codes::BAD_VALUE,
+            path.origin.clone(),
+            format!("{name} cannot be \"{text}\""),
+            "it begins with `/`",
+        );
+        return;
+    }
+    if is_specific {
+        return;
+    }
+    let lower = text.to_ascii_lowercase();
+    let part = ["//", "/./", "/../", "%2f"]
+        .into_iter()
+        .find(|part| lower.contains(part))
+        .or_else(|| ["/..", "/."].into_iter().find(|part| text.ends_with(part)));
+    if let Some(part) = part {
+        to.report.problem(
+            codes::BAD_VALUE,
+            path.origin.clone(),
+            format!("{name} cannot be \"{text}\": Kubernetes refuses `{part}` in it"),
+        );
+    }
+    if text.contains(['*', '?']) {
+        to.ours.hinted(
+            codes::WILDCARD_PATH,
+            path.origin.clone(),
+            format!("{name} cannot be \"{text}\": Exact and Prefix paths have no wildcards"),
+            "Prefix `/a` covers `/a` and all below it",
+        );
+    }
+    let suffix = if path_type.value == PathType::Prefix {
+        2
+    } else {
+        0
+    };
+    if text.len() + suffix > MAX_CONDITION {
+        too_long(path.origin.clone(), &name, &mut to.ours);
+    }
+}
+
+fn too_long(origin: Origin, name: &str, ours: &mut Report) {
+    ours.problem(
+        codes::TOO_LONG,
+        origin,
+        format!(
+            "{name} is longer than the {MAX_CONDITION} characters that a rule's condition holds"
+        ),
+    );
+}
+
+/// The same path under the same host twice: ALB asks the first rule only. Prefix `/a/` and `/a` match alike.
+fn duplicate_paths(ingress: &Ingress, ours: &mut Report) {
+    let mut seen: BTreeMap<(String, u8, &str), &Origin> = BTreeMap::new();
+    for rule in &ingress.rules {
+        let host = rule.host.as_ref().map_or("", |host| host.value.as_str());
+        for path in &rule.paths {
+            let (rank, text) = match path.path_type {
+                PathType::Exact => (0, path.path.as_str()),
+                PathType::Prefix => (1, path.path.strip_suffix('/').unwrap_or(&path.path)),
+                PathType::ImplementationSpecific => (2, path.path.as_str()),
+            };
+            let key = (host.to_ascii_lowercase(), rank, text);
+            if let Some(first) = seen.get(&key) {
+                ours.add(
+                    Problem::new(
+                        codes::DUPLICATE_PATH,
+                        path.origin.clone(),
+                        format!("the path \"{}\" stands twice under one host", path.path),
+                    )
+                    .hint("the second never matches; remove one")
+                    .also((*first).clone()),
+                );
+            } else {
+                seen.insert(key, &path.origin);
+            }
+        }
+    }
 }

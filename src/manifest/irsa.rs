@@ -7,6 +7,13 @@ use crate::{
     problem::{Located, Origin},
 };
 
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub use read::ROLE_ARN;
+pub(super) use read::{check_description, iam_service_account, service_account};
+
 /// One `albsync.dev/v1alpha1` IAMServiceAccount.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IamServiceAccount {

@@ -2,18 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use crate::{
     id::{ObjectRef, RepoPath},
-    problem::{Checked, Origin},
+    problem::{Checked, Origin, Problem, Severity, codes},
     source::snapshot::Snapshot,
-    yaml::Limits,
+    yaml::{self, Limits},
 };
+use document::{Context, Document, Typed};
+use field::Field;
+use policy::Files;
+use validate::Finding;
 
 pub mod annotation;
-pub mod document;
+mod document;
+mod field;
 pub mod ingress;
 pub mod irsa;
+mod kind;
+pub mod name;
+mod policy;
 pub mod service;
+#[cfg(test)]
+mod tests;
 pub mod validate;
 
 pub use annotation::IngressOptions;
@@ -22,6 +34,7 @@ pub use ingress::{
 };
 pub use irsa::{IamServiceAccount, ServiceAccount};
 pub use service::{Service, ServicePort, ServiceRef};
+pub use validate::{Check, Ownership, checks, ownership};
 
 /// How documents are read; everything that comes from the configuration.
 #[derive(Clone, Debug)]
@@ -75,12 +88,181 @@ pub struct Object {
 }
 
 /// Reads all manifests of a snapshot. The value holds what is good; problems reject (gitops R13).
-pub fn parse(_snapshot: &Snapshot, _options: &ParseOptions) -> Checked<Manifests> {
-    Checked::default()
+pub fn parse(snapshot: &Snapshot, options: &ParseOptions) -> Checked<Manifests> {
+    let mut manifests = Manifests::default();
+    for path in &options.watched {
+        manifests.watched.insert(path.clone(), 0);
+    }
+    let files = Files {
+        snapshot,
+        limits: &options.limits,
+    };
+    let mut problems = Vec::new();
+    let mut documents = Vec::new();
+    for (path, bytes) in &snapshot.files {
+        if !is_manifest(path)
+            || !options
+                .watched
+                .iter()
+                .any(|watched| is_under(path, watched))
+        {
+            continue;
+        }
+        let mut read = yaml::parse(path.as_str(), bytes, &options.limits);
+        problems.append(&mut read.problems);
+        let context = Context {
+            file: path.as_str(),
+            files: &files,
+        };
+        let before = documents.len();
+        for tree in &read.value {
+            let field = Field::root(tree.root());
+            document::read(&field, context, &mut documents, &mut problems);
+        }
+        for (watched, count) in &mut manifests.watched {
+            if is_under(path, watched) {
+                *count += documents.len() - before;
+            }
+        }
+    }
+    let findings = validate::run(&documents);
+    assemble(documents, findings, options, &mut manifests, &mut problems);
+    lower(&mut problems, &options.lowered);
+    problems.sort();
+    problems.dedup();
+    Checked {
+        value: manifests,
+        problems,
+    }
 }
 
 /// The files that `IAMServiceAccount` documents name by `file:`, as paths in the repository. Names that lead out of it
 /// are left out; [`parse`] reports them.
-pub fn named_files(_snapshot: &Snapshot) -> BTreeSet<RepoPath> {
-    BTreeSet::new()
+pub fn named_files(snapshot: &Snapshot) -> BTreeSet<RepoPath> {
+    let mut named = BTreeSet::new();
+    for (path, bytes) in &snapshot.files {
+        let mentions = bytes
+            .windows(IAM_KIND.len())
+            .any(|window| window == IAM_KIND.as_bytes());
+        if !is_manifest(path) || !mentions {
+            continue;
+        }
+        for tree in yaml::parse(path.as_str(), bytes, &Limits::default()).value {
+            for value in items(&tree.value) {
+                if value.get("kind").and_then(Value::as_str) == Some(IAM_KIND) {
+                    named.extend(policy::named_by(path.as_str(), value));
+                }
+            }
+        }
+    }
+    named
+}
+
+const IAM_KIND: &str = "IAMServiceAccount";
+
+/// A document's objects: itself, or what a list holds, lists in lists too.
+fn items(value: &Value) -> Vec<&Value> {
+    match value.get("items").and_then(Value::as_array) {
+        Some(list) => list.iter().flat_map(items).collect(),
+        None => vec![value],
+    }
+}
+
+/// Decision 29 of the spec.
+fn is_manifest(path: &RepoPath) -> bool {
+    path.as_str().ends_with(".yaml") || path.as_str().ends_with(".yml")
+}
+
+/// Whether a watched path covers a file: it is the file, a directory above it, or `.`.
+fn is_under(path: &RepoPath, watched: &RepoPath) -> bool {
+    let watched = watched
+        .as_str()
+        .trim_start_matches("./")
+        .trim_end_matches('/');
+    matches!(watched, "" | ".")
+        || path
+            .as_str()
+            .strip_prefix(watched)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Sorts the documents by what they are, and decides which problems of Ingresses count.
+fn assemble(
+    documents: Vec<Document>,
+    findings: Vec<Finding>,
+    options: &ParseOptions,
+    manifests: &mut Manifests,
+    problems: &mut Vec<Problem>,
+) {
+    let mut of_ingress: BTreeMap<usize, Vec<Problem>> = BTreeMap::new();
+    for finding in findings {
+        match finding.ingress {
+            Some(index) => of_ingress.entry(index).or_default().push(finding.problem),
+            None => problems.push(finding.problem),
+        }
+    }
+    for (index, document) in documents.into_iter().enumerate() {
+        let mut is_sent = true;
+        match document.typed {
+            Typed::Ingress(mut ingress, _) => {
+                let found = of_ingress.remove(&index).unwrap_or_default();
+                ingress.deferred.extend(found);
+                manifests.ingresses.push(ingress);
+            }
+            Typed::Class(class) => manifests.classes.push(class),
+            Typed::Params(params) => manifests.params.push(params),
+            Typed::Service(service) => manifests.services.push(service),
+            Typed::ServiceAccount(account) => manifests.service_accounts.push(account),
+            Typed::IamServiceAccount(account) => {
+                is_sent = false;
+                manifests.iam_service_accounts.push(account);
+            }
+            Typed::Namespace(labels) => {
+                manifests
+                    .namespaces
+                    .insert(document.object.reference.name.clone(), labels);
+            }
+            Typed::Other => {}
+        }
+        if is_sent {
+            manifests.objects.push(document.object);
+        }
+    }
+    for ingress in &mut manifests.ingresses {
+        match ownership(ingress, &manifests.classes, options) {
+            Ownership::Ours => problems.append(&mut ingress.deferred),
+            Ownership::Foreign => ingress.deferred.clear(),
+            Ownership::Undecided => {
+                lower(&mut ingress.deferred, &options.lowered);
+                ingress.deferred.sort();
+            }
+        }
+    }
+    // The order of files and documents never matters (gitops R11).
+    manifests
+        .objects
+        .sort_by_cached_key(|object| (object.reference.key(), object.origin.clone()));
+    manifests.ingresses.sort_by_key(Ingress::key);
+    manifests.classes.sort_by(|a, b| a.name.cmp(&b.name));
+    manifests.params.sort_by(|a, b| a.name.cmp(&b.name));
+    manifests
+        .services
+        .sort_by(|a, b| a.reference.cmp(&b.reference));
+    manifests
+        .iam_service_accounts
+        .sort_by_key(IamServiceAccount::key);
+    manifests
+        .service_accounts
+        .sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+}
+
+/// Makes warnings of problems whose check is lowered and may be (decision 14 of the spec).
+fn lower(problems: &mut [Problem], lowered: &BTreeSet<String>) {
+    for problem in problems {
+        if lowered.contains(&problem.code)
+            && codes::code(&problem.code).is_some_and(|code| code.lowerable)
+        {
+            problem.severity = Severity::Warning;
+        }
+    }
 }

@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::annotation::IngressOptions;
-use crate::{
-    manifest::ingress::PortRef,
-    problem::{Located, Origin},
+use super::{
+    annotation::{self, IngressOptions, On},
+    document::Metadata,
+    field::{Field, Report},
+    ingress::PortRef,
+    name,
 };
+use crate::problem::{Located, Origin, Problem, codes};
+
+#[cfg(test)]
+mod tests;
 
 /// `namespace/name` of a Service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -43,4 +49,204 @@ pub struct ServicePort {
     pub target_port: PortRef,
     /// Only where git pins it.
     pub node_port: Option<i32>,
+}
+
+/// Fields of a Service's spec.
+const SPEC: &[&str] = &[
+    "allocateLoadBalancerNodePorts",
+    "clusterIP",
+    "clusterIPs",
+    "externalIPs",
+    "externalName",
+    "externalTrafficPolicy",
+    "healthCheckNodePort",
+    "internalTrafficPolicy",
+    "ipFamilies",
+    "ipFamilyPolicy",
+    "loadBalancerClass",
+    "loadBalancerIP",
+    "loadBalancerSourceRanges",
+    "ports",
+    "publishNotReadyAddresses",
+    "selector",
+    "sessionAffinity",
+    "sessionAffinityConfig",
+    "trafficDistribution",
+    "type",
+];
+
+/// Reads one Service.
+pub(super) fn service(field: &Field<'_>, metadata: &Metadata, report: &mut Report) -> Service {
+    report.fields(field, &["apiVersion", "kind", "metadata", "spec", "status"]);
+    let options = annotation::read(&metadata.annotations, On::Both, report);
+    let mut service = Service {
+        origin: field.origin(),
+        reference: ServiceRef {
+            namespace: metadata.namespace.clone(),
+            name: metadata.name.clone(),
+        },
+        service_type: "ClusterIP".to_owned(),
+        ports: Vec::new(),
+        options,
+        annotations: metadata.located_annotations(),
+    };
+    let Some(spec) = report.required(field, "spec") else {
+        return service;
+    };
+    if !report.fields(&spec, SPEC) {
+        return service;
+    }
+    let types = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"].map(|word| (word, word));
+    if let Some(service_type) = report.one_of(&spec, "type", &types) {
+        service_type.value.clone_into(&mut service.service_type);
+    }
+    report.text_map(&spec, "selector");
+    if service.service_type == "ExternalName" {
+        report.required_text(&spec, "externalName");
+    } else if spec.get("ports").is_none() && !is_headless(&spec) {
+        report.problem(
+            codes::MISSING_FIELD,
+            spec.node.key_origin("ports"),
+            "spec.ports is missing",
+        );
+    }
+    let fields = report.list(&spec, "ports");
+    for field in &fields {
+        service
+            .ports
+            .extend(port(field, &service.service_type, report));
+    }
+    if fields.len() > 1 {
+        ports_together(&fields, report);
+    }
+    service
+}
+
+fn is_headless(spec: &Field<'_>) -> bool {
+    spec.get("clusterIP")
+        .is_some_and(|address| address.value() == "None")
+}
+
+fn port(field: &Field<'_>, service_type: &str, report: &mut Report) -> Option<ServicePort> {
+    let known = [
+        "appProtocol",
+        "name",
+        "nodePort",
+        "port",
+        "protocol",
+        "targetPort",
+    ];
+    if !report.fields(field, &known) {
+        return None;
+    }
+    let name = report
+        .text(field, "name")
+        .filter(|name| !name.value.is_empty());
+    if let Some(name) = &name {
+        report.name(&field.path_of("name"), name, name::label);
+    }
+    report.one_of(
+        field,
+        "protocol",
+        &["TCP", "UDP", "SCTP"].map(|word| (word, ())),
+    );
+    report.text(field, "appProtocol");
+    report.required(field, "port");
+    let port = report.integer(field, "port", 1..=65_535);
+    let target_port = match field.get("targetPort") {
+        None => None,
+        Some(target) if target.value().is_string() => report.as_text(&target).map(|text| {
+            report.name(&target.path, &text, name::port);
+            PortRef::Name(text.value)
+        }),
+        Some(target) => report
+            .as_integer(&target, 1..=65_535)
+            .and_then(|number| Some(PortRef::Number(i32::try_from(number.value).ok()?))),
+    };
+    let node_port = report
+        .integer(field, "nodePort", 0..=65_535)
+        .filter(|number| number.value != 0);
+    if let Some(number) = node_port
+        .as_ref()
+        .filter(|_| !matches!(service_type, "NodePort" | "LoadBalancer"))
+    {
+        report.hinted(
+            codes::BAD_VALUE,
+            number.origin.clone(),
+            format!(
+                "{} is set on a Service of type {service_type}",
+                field.path_of("nodePort")
+            ),
+            "write spec.type: NodePort",
+        );
+    }
+    let port = i32::try_from(port?.value).ok()?;
+    Some(ServicePort {
+        origin: field.origin(),
+        name: name.map(|name| name.value),
+        port,
+        target_port: target_port.unwrap_or(PortRef::Number(port)),
+        node_port: node_port.and_then(|number| i32::try_from(number.value).ok()),
+    })
+}
+
+/// Several ports need names of their own, and numbers that differ within one protocol.
+fn ports_together(fields: &[Field<'_>], report: &mut Report) {
+    let mut names: BTreeMap<&str, Origin> = BTreeMap::new();
+    let mut numbers: BTreeMap<(&str, i64), Origin> = BTreeMap::new();
+    for field in fields {
+        let text = |key| field.value().get(key).and_then(serde_json::Value::as_str);
+        match text("name").filter(|name| !name.is_empty()) {
+            None => {
+                if field.value().is_object() {
+                    report.hinted(
+                        codes::MISSING_FIELD,
+                        field.origin(),
+                        format!("{} is missing", field.path_of("name")),
+                        "each of several ports has a name",
+                    );
+                }
+            }
+            Some(name) => {
+                twice(
+                    &mut names,
+                    name,
+                    field.node.key_origin("name"),
+                    name,
+                    report,
+                );
+            }
+        }
+        let number = field
+            .value()
+            .get("port")
+            .and_then(serde_json::Value::as_i64);
+        if let Some(number) = number {
+            let protocol = text("protocol").unwrap_or("TCP");
+            let shown = format!("{number}/{protocol}");
+            let origin = field.node.key_origin("port");
+            twice(&mut numbers, (protocol, number), origin, &shown, report);
+        }
+    }
+}
+
+fn twice<K: Ord>(
+    seen: &mut BTreeMap<K, Origin>,
+    key: K,
+    origin: Origin,
+    shown: &str,
+    report: &mut Report,
+) {
+    if let Some(first) = seen.get(&key) {
+        report.add(
+            Problem::new(
+                codes::BAD_VALUE,
+                origin,
+                format!("two ports of this Service are {shown}"),
+            )
+            .also(first.clone()),
+        );
+    } else {
+        seen.insert(key, origin);
+    }
 }

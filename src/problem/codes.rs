@@ -47,6 +47,7 @@ codes! {
 
     UNKNOWN_ANNOTATION "unknown-annotation" true "An annotation under one of our prefixes, or nearly, that nobody reads.";
     BAD_ANNOTATION "bad-annotation" false "An annotation's value does not follow its grammar.";
+    ODD_ANNOTATION "odd-annotation" true "An annotation's value that LBC takes and that is hardly meant: a key twice, a path that is none.";
     MISPLACED_ANNOTATION "misplaced-annotation" true "A known annotation on a kind where it is not read.";
     BAD_TAG "bad-tag" true "A tag that AWS would refuse, or a reserved key.";
     BAD_ATTRIBUTE "bad-attribute" true "An attribute that ELBv2 does not know, or a value out of its range.";

@@ -1,0 +1,113 @@
+//! The grammars of Kubernetes' names. Each gives back what was expected.
+
+/// RFC 1123 label: namespaces.
+pub fn label(text: &str) -> Result<(), &'static str> {
+    let fine = is_label(text) && text.len() <= 63;
+    fine.then_some(())
+        .ok_or("up to 63 lower-case letters, digits and `-`, first and last no `-`")
+}
+
+/// RFC 1035 label: Services.
+pub fn service(text: &str) -> Result<(), &'static str> {
+    let fine =
+        is_label(text) && text.len() <= 63 && text.starts_with(|c: char| c.is_ascii_lowercase());
+    fine.then_some(())
+        .ok_or("up to 63 lower-case letters, digits and `-`, first a letter, last no `-`")
+}
+
+/// RFC 1123 subdomain: most objects.
+pub fn subdomain(text: &str) -> Result<(), &'static str> {
+    let fine = text.len() <= 253 && text.split('.').all(is_label);
+    fine.then_some(()).ok_or(
+        "up to 253 lower-case letters, digits, `-` and `.`, each part beginning and ending with a letter or digit",
+    )
+}
+
+/// What may stand in a URL's path: RBAC objects and kinds that we do not know.
+pub fn path_segment(text: &str) -> Result<(), &'static str> {
+    let fine = !text.is_empty()
+        && text.len() <= 253
+        && text != "."
+        && text != ".."
+        && !text.contains(['/', '%'])
+        && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    fine.then_some(())
+        .ok_or("up to 253 characters without spaces, `/` and `%`")
+}
+
+/// A label's or annotation's key: `prefix/name` or `name`.
+pub fn qualified(text: &str) -> Result<(), &'static str> {
+    let (prefix, name) = match text.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, text),
+    };
+    // Annotation prefixes are compared in lower case by the API server.
+    let prefix_is_fine =
+        prefix.is_none_or(|prefix| subdomain(&prefix.to_ascii_lowercase()).is_ok());
+    (prefix_is_fine && is_name_part(name)).then_some(()).ok_or(
+        "`name` or `prefix/name`: the prefix a DNS name, the name up to 63 letters, digits, `-`, `_` and `.`",
+    )
+}
+
+/// A label's value.
+pub fn label_value(text: &str) -> Result<(), &'static str> {
+    (text.is_empty() || is_name_part(text))
+        .then_some(())
+        .ok_or("up to 63 letters, digits, `-`, `_` and `.`, first and last a letter or digit")
+}
+
+/// A port's name (IANA service name).
+pub fn port(text: &str) -> Result<(), &'static str> {
+    let fine = (1..=15).contains(&text.len())
+        && is_label(text)
+        && !text.contains("--")
+        && text.bytes().any(|byte| byte.is_ascii_lowercase());
+    fine.then_some(())
+        .ok_or("up to 15 lower-case letters, digits and single `-`, with at least one letter")
+}
+
+/// A host of an Ingress rule: a DNS name, its first label possibly `*`; no address.
+pub fn host(text: &str) -> Result<(), &'static str> {
+    let rest = text.strip_prefix("*.").unwrap_or(text);
+    let fine = subdomain(rest).is_ok() && text.parse::<std::net::IpAddr>().is_err();
+    fine.then_some(())
+        .ok_or("a lower-case DNS name, possibly with `*.` in front, and no address")
+}
+
+fn is_label(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+fn is_name_part(text: &str) -> bool {
+    let alphanumeric = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    (1..=63).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        && alphanumeric(text.bytes().next())
+        && alphanumeric(text.bytes().last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_kubernetes_grammars() {
+        assert!(label("a-1").is_ok() && label("-a").is_err() && label("A").is_err());
+        assert!(label(&"a".repeat(64)).is_err());
+        assert!(service("1a").is_err() && service("a1").is_ok());
+        assert!(subdomain("a.b-c").is_ok() && subdomain("a..b").is_err() && subdomain("").is_err());
+        assert!(path_segment("system:node").is_ok() && path_segment("a/b").is_err());
+        assert!(qualified("a.example/Name_1").is_ok() && qualified("a.example/").is_err());
+        assert!(qualified("a/b/c").is_err() && qualified("plain").is_ok());
+        assert!(label_value("").is_ok() && label_value("a b").is_err());
+        assert!(port("http").is_ok() && port("80").is_err() && port("a--b").is_err());
+        assert!(host("*.example.com").is_ok() && host("10.0.0.1").is_err() && host("*").is_err());
+    }
+}
