@@ -21,6 +21,10 @@ pub(super) fn documents(
 ) -> Vec<Tree> {
     let complete = problems.is_empty();
     let mut trees = Vec::new();
+    if raw.is_empty() {
+        // serde_yaml sees one empty document in a file that holds none.
+        return trees;
+    }
     let mut values = serde_yaml::Deserializer::from_str(text);
     for raw in raw {
         let value = match values.next().map(serde_yaml::Value::deserialize) {

@@ -73,7 +73,11 @@ fn empty_documents_are_skipped() {
     assert_eq!(read.problems, []);
     assert_eq!(read.value.len(), 1);
     assert_eq!(read.value[0].origin(&["a".into()]).line, 5);
-    assert!(parse("a.yaml", b"", &Limits::default()).value.is_empty());
+    for text in ["", "\n", "# only a comment\n"] {
+        let parsed = parse("a.yaml", text.as_bytes(), &Limits::default());
+        assert!(parsed.value.is_empty(), "{text:?}");
+        assert_eq!(parsed.problems, [], "{text:?}");
+    }
 }
 
 #[test]
