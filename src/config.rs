@@ -2,18 +2,25 @@
 //!
 //! One YAML file, keys in camelCase, every one documented with its default in `examples/config.yaml`. A key `a.bC` is
 //! also read from the environment as `ALBSYNC_A_B_C`; lists and maps are written there as `x,y` and `k=v,k2=v2`.
-//! Relative paths are relative to the working directory. Contents of secret files never come in here: whoever
+//! Relative paths are relative to the working directory. Parsing is pure; only [`Config::load`] reads the file, the
+//! environment, and looks whether the files it names are there. Contents of secret files never come in here: whoever
 //! uses them reads them each time, so that they can be rotated.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use serde::{Serialize, Serializer};
 
+use crate::problem::{Origin, Problem, codes};
+
+mod check;
 mod duration;
+mod read;
+#[cfg(test)]
+mod tests;
 pub mod url;
 
 pub use duration::{duration_text, parse_duration};
@@ -300,6 +307,41 @@ impl Overrides {
 }
 
 impl Config {
+    /// Reads and checks everything; all mistakes come back at once, each with its place.
+    pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, Vec<Problem>> {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|error| {
+            vec![
+                Problem::new(
+                    codes::CONFIG_FILE,
+                    Origin::start_of(name.clone()),
+                    format!("cannot read the configuration: {error}"),
+                )
+                .hint("name the file with --config"),
+            ]
+        })?;
+        let environment = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(key, _)| key.starts_with(read::ENVIRONMENT))
+            .collect();
+        let mut reading = read::read(&name, &bytes, &environment, overrides);
+        check::whole(&mut reading);
+        check::files(&mut reading);
+        reading.settled()
+    }
+
+    /// The pure part of [`Config::load`]: `file` only names the text in problems, nothing is looked up on disk.
+    pub fn parse(
+        file: &str,
+        bytes: &[u8],
+        environment: &BTreeMap<String, String>,
+        overrides: &Overrides,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut reading = read::read(file, bytes, environment, overrides);
+        check::whole(&mut reading);
+        reading.settled()
+    }
+
     /// `iam.path`, with its default worked out.
     pub fn iam_path(&self) -> String {
         self.iam

@@ -25,6 +25,11 @@ macro_rules! codes {
 }
 
 codes! {
+    CONFIG_FILE "config-file" false "The configuration, or a file that it names, cannot be read.";
+    CONFIG_UNKNOWN_KEY "config-unknown-key" false "A key or environment variable of the configuration that nothing reads.";
+    CONFIG_MISSING "config-missing" false "A required key of the configuration is not set.";
+    CONFIG_VALUE "config-value" false "A value of the configuration is of the wrong kind, out of range or contradicts another.";
+
     YAML_ENCODING "yaml-encoding" false "The file is not plain UTF-8: other encoding, byte order mark or control character.";
     YAML_SYNTAX "yaml-syntax" false "The file is not YAML.";
     YAML_TAB "yaml-tab" false "A tab stands where YAML wants spaces.";

@@ -1,0 +1,558 @@
+//! Text to [`Config`]: each key asked for once, from flag, environment, file or default, in this order.
+//!
+//! The list of keys is the sequence of `read` calls below; unknown keys are those that nobody asked for.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::{
+    Config, HistoryPolicy, LogFormat, Overrides, ProviderPolicy, RateConfig, SchemeConfig,
+    TargetTypeConfig, parse_duration,
+};
+use crate::{
+    problem::{
+        Origin, Problem, Severity, codes,
+        nearest::{did_you_mean, nearest},
+    },
+    yaml::{self, Limits, Node, Tree},
+};
+
+/// What names of our environment variables begin with.
+pub(super) const ENVIRONMENT: &str = "ALBSYNC_";
+
+/// A configuration with what is wrong with it and where its keys were set.
+pub(super) struct Reading {
+    pub(super) config: Config,
+    pub(super) problems: Vec<Problem>,
+    /// Key → place of its value, for keys that were set.
+    places: BTreeMap<String, Origin>,
+    /// All keys that there are.
+    keys: Vec<String>,
+    /// Keys with problems of their own, so that checks of the whole say nothing twice.
+    broken: BTreeSet<String>,
+    file: String,
+    /// The text could not be taken apart: what is missing from it means nothing.
+    unreadable: bool,
+}
+
+impl Reading {
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.unreadable
+    }
+
+    pub(super) fn settled(mut self) -> Result<Config, Vec<Problem>> {
+        if self
+            .problems
+            .iter()
+            .all(|problem| problem.severity == Severity::Warning)
+        {
+            for warning in &self.problems {
+                tracing::warn!(%warning, "doubtful configuration");
+            }
+            return Ok(self.config);
+        }
+        self.problems.sort();
+        self.problems.dedup();
+        Err(self.problems)
+    }
+
+    /// Where `key` was set; the start of the file where it was not.
+    pub(super) fn place(&self, key: &str) -> Origin {
+        self.places
+            .get(key)
+            .cloned()
+            .unwrap_or_else(|| Origin::start_of(self.file.clone()))
+    }
+
+    /// Adds a problem of a key, unless the key has one.
+    pub(super) fn complain(&mut self, code: &str, key: &str, message: String, hint: &str) {
+        if self.broken.insert(key.to_owned()) {
+            self.problems
+                .push(Problem::new(code, self.place(key), message).hint(hint));
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> &[String] {
+        &self.keys
+    }
+}
+
+/// Reads all keys.
+pub(super) fn read(
+    file: &str,
+    bytes: &[u8],
+    environment: &BTreeMap<String, String>,
+    overrides: &Overrides,
+) -> Reading {
+    let parsed = yaml::parse(file, bytes, &Limits::default());
+    let mut reader = Reader {
+        tree: parsed.value.first(),
+        environment,
+        overrides,
+        reading: Reading {
+            config: Config::default(),
+            unreadable: parsed
+                .problems
+                .iter()
+                .any(|problem| problem.severity == Severity::Problem),
+            problems: parsed.problems,
+            places: BTreeMap::new(),
+            keys: Vec::new(),
+            broken: BTreeSet::new(),
+            file: file.to_owned(),
+        },
+    };
+    if let Some(second) = parsed.value.get(1) {
+        reader.reading.problems.push(
+            Problem::new(
+                codes::CONFIG_VALUE,
+                second.root().origin(),
+                "the configuration holds a second document",
+            )
+            .hint("put everything into one"),
+        );
+    }
+    let mut config = Config::default();
+    reader.all(&mut config);
+    reader.unknown();
+    reader.reading.config = config;
+    reader.reading
+}
+
+struct Reader<'a> {
+    tree: Option<&'a Tree>,
+    environment: &'a BTreeMap<String, String>,
+    overrides: &'a Overrides,
+    reading: Reading,
+}
+
+impl Reader<'_> {
+    #[rustfmt::skip] // One key, one line: this is the table of all keys.
+    fn all(&mut self, c: &mut Config) {
+        self.read("installation", &mut c.installation);
+        self.read("stateDir", &mut c.state_dir);
+        self.read("socket", &mut c.socket);
+
+        self.read("source.url", &mut c.source.url);
+        self.read("source.branch", &mut c.source.branch);
+        self.read("source.paths", &mut c.source.paths);
+        self.read("source.interval", &mut c.source.interval);
+        self.read("source.timeout", &mut c.source.timeout);
+        self.read("source.tokenFile", &mut c.source.token_file);
+        self.read("source.username", &mut c.source.username);
+        self.read("source.passwordFile", &mut c.source.password_file);
+        self.read("source.caFile", &mut c.source.ca_file);
+        self.read("source.history", &mut c.source.history);
+        self.read("source.allowInsecure", &mut c.source.allow_insecure);
+
+        self.read("cluster.name", &mut c.cluster.name);
+        self.read("cluster.kubeconfig", &mut c.cluster.kubeconfig);
+        self.read("cluster.context", &mut c.cluster.context);
+
+        self.read("aws.region", &mut c.aws.region);
+        self.read("aws.vpcId", &mut c.aws.vpc_id);
+        self.read("aws.endpoints.elasticloadbalancing", &mut c.aws.endpoints.elasticloadbalancing);
+        self.read("aws.endpoints.ec2", &mut c.aws.endpoints.ec2);
+        self.read("aws.endpoints.iam", &mut c.aws.endpoints.iam);
+        self.read("aws.endpoints.sts", &mut c.aws.endpoints.sts);
+        self.read("aws.endpoints.eks", &mut c.aws.endpoints.eks);
+        self.read("aws.timeouts.connect", &mut c.aws.timeouts.connect);
+        self.read("aws.timeouts.attempt", &mut c.aws.timeouts.attempt);
+        self.rate("aws.rates.elbDescribe", &mut c.aws.rates.elb_describe);
+        self.rate("aws.rates.elbModify", &mut c.aws.rates.elb_modify);
+        self.rate("aws.rates.elbRegister", &mut c.aws.rates.elb_register);
+        self.rate("aws.rates.elbWrite", &mut c.aws.rates.elb_write);
+        self.rate("aws.rates.ec2Read", &mut c.aws.rates.ec2_read);
+        self.rate("aws.rates.ec2Write", &mut c.aws.rates.ec2_write);
+        self.rate("aws.rates.iamRead", &mut c.aws.rates.iam_read);
+        self.rate("aws.rates.iamWrite", &mut c.aws.rates.iam_write);
+        self.rate("aws.rates.account", &mut c.aws.rates.account);
+
+        self.read("sweep.period", &mut c.sweep.period);
+
+        self.read("ingress.class", &mut c.ingress.class);
+        self.read("ingress.defaultScheme", &mut c.ingress.default_scheme);
+        self.read("ingress.defaultTargetType", &mut c.ingress.default_target_type);
+        self.read("ingress.defaultTags", &mut c.ingress.default_tags);
+        self.read("ingress.ownerTag", &mut c.ingress.owner_tag);
+
+        self.read("iam.path", &mut c.iam.path);
+        self.read("iam.rolePrefix", &mut c.iam.role_prefix);
+        self.read("iam.permissionsBoundary", &mut c.iam.permissions_boundary);
+        self.read("iam.allowedBoundaries", &mut c.iam.allowed_boundaries);
+        self.read("iam.allowedPolicies", &mut c.iam.allowed_policies);
+        self.read("iam.oidcProvider", &mut c.iam.oidc_provider);
+        self.read("iam.allowAdoption", &mut c.iam.allow_adoption);
+        self.read("iam.settle", &mut c.iam.settle);
+
+        self.read("checks.lowered", &mut c.checks.lowered);
+
+        self.read("guards.pruneLimitMin", &mut c.guards.prune_limit_min);
+        self.read("guards.pruneLimitPercent", &mut c.guards.prune_limit_percent);
+        self.read("guards.protectedKinds", &mut c.guards.protected_kinds);
+
+        self.read("apply.opTimeout", &mut c.apply.op_timeout);
+        self.read("apply.inUseTimeout", &mut c.apply.in_use_timeout);
+
+        self.read("log.level", &mut c.log.level);
+        self.read("log.format", &mut c.log.format);
+
+        self.read("shutdownGrace", &mut c.shutdown_grace);
+
+        self.read("leases.lbc", &mut c.leases.lbc);
+    }
+
+    fn rate(&mut self, key: &str, rate: &mut RateConfig) {
+        self.read(&format!("{key}.perSecond"), &mut rate.per_second);
+        self.read(&format!("{key}.burst"), &mut rate.burst);
+    }
+
+    /// Sets `into` to what the strongest of flag, environment and file says; leaves it alone where none says anything.
+    fn read<T: FromRaw>(&mut self, key: &str, into: &mut T) {
+        self.reading.keys.push(key.to_owned());
+        let variable = variable(key);
+        let node = self.tree.and_then(|tree| {
+            key.split('.')
+                .try_fold(tree.root(), |node, part| node.get(part))
+        });
+        let (raw, place) = if let Some((flag, text)) = self.overrides.values.get(key) {
+            (Raw::Text(text), Origin::start_of(flag.clone()))
+        } else if let Some(text) = self.environment.get(&variable) {
+            (Raw::Text(text), Origin::start_of(variable))
+        } else if let Some(node) = node {
+            if node.value().is_null() {
+                // `key:` with nothing behind it: the default, as if it were not there.
+                return;
+            }
+            (Raw::Node(node), node.origin())
+        } else {
+            return;
+        };
+        self.reading.places.insert(key.to_owned(), place.clone());
+        match T::from_raw(raw) {
+            Ok(value) => *into = value,
+            Err(wrong) => {
+                self.reading.broken.insert(key.to_owned());
+                self.reading.problems.push(
+                    Problem::new(
+                        codes::CONFIG_VALUE,
+                        wrong.place.unwrap_or(place),
+                        format!("{key} is {}", raw.shown()),
+                    )
+                    .hint(format!("expected {}", wrong.expected)),
+                );
+            }
+        }
+    }
+
+    /// Complains of keys and variables that nothing reads.
+    fn unknown(&mut self) {
+        let keys: BTreeSet<&str> = self.reading.keys.iter().map(String::as_str).collect();
+        let mut problems = Vec::new();
+        if let Some(tree) = self.tree {
+            if tree.value.is_object() {
+                unknown_in(tree.root(), "", &keys, &mut problems);
+            } else if !tree.value.is_null() {
+                self.reading.unreadable = true;
+                problems.push(
+                    Problem::new(
+                        codes::CONFIG_VALUE,
+                        tree.root().origin(),
+                        "the configuration is not a mapping",
+                    )
+                    .hint("expected `key: value` lines"),
+                );
+            }
+        }
+        let variables: Vec<String> = keys.iter().map(|key| variable(key)).collect();
+        for name in self.environment.keys() {
+            if variables.contains(name) {
+                continue;
+            }
+            // Others have a right to this prefix too (tests, flags' own variables); only misspellings are refused.
+            if let Some(near) = nearest(name, variables.iter().map(String::as_str))
+                && near.len().abs_diff(name.len()) <= 2
+            {
+                problems.push(
+                    Problem::new(
+                        codes::CONFIG_UNKNOWN_KEY,
+                        Origin::start_of(name.clone()),
+                        format!("the environment variable {name} is unknown"),
+                    )
+                    .hint(format!("did you mean \"{near}\"?")),
+                );
+            }
+        }
+        self.reading.problems.extend(problems);
+    }
+}
+
+fn unknown_in(node: Node<'_>, prefix: &str, keys: &BTreeSet<&str>, problems: &mut Vec<Problem>) {
+    for (name, place, value) in node.entries() {
+        let key = format!("{prefix}{name}");
+        if keys.contains(key.as_str()) {
+            continue;
+        }
+        let section = format!("{key}.");
+        if keys.iter().any(|known| known.starts_with(&section)) {
+            if value.value().is_object() {
+                unknown_in(value, &section, keys, problems);
+            } else if !value.value().is_null() {
+                problems.push(
+                    Problem::new(
+                        codes::CONFIG_VALUE,
+                        value.origin(),
+                        format!("{key} is {}", Raw::Node(value).shown()),
+                    )
+                    .hint("expected a mapping"),
+                );
+            }
+            continue;
+        }
+        let siblings: BTreeSet<&str> = keys
+            .iter()
+            .filter_map(|known| known.strip_prefix(prefix))
+            .filter_map(|rest| rest.split('.').next())
+            .collect();
+        let problem = Problem::new(
+            codes::CONFIG_UNKNOWN_KEY,
+            place,
+            format!("the key {key} is unknown"),
+        );
+        problems.push(match did_you_mean(name, siblings) {
+            Some(hint) => problem.hint(hint),
+            None => problem.hint("examples/config.yaml shows all keys"),
+        });
+    }
+}
+
+/// The environment variable of a key: `source.tokenFile` is `ALBSYNC_SOURCE_TOKEN_FILE`.
+pub(super) fn variable(key: &str) -> String {
+    let mut name = ENVIRONMENT.to_owned();
+    for c in key.chars() {
+        if c == '.' {
+            name.push('_');
+            continue;
+        }
+        if c.is_ascii_uppercase() {
+            name.push('_');
+        }
+        name.push(c.to_ascii_uppercase());
+    }
+    name
+}
+
+/// A value as it was given.
+#[derive(Clone, Copy)]
+enum Raw<'a> {
+    Node(Node<'a>),
+    /// From a flag or the environment.
+    Text(&'a str),
+}
+
+impl Raw<'_> {
+    fn shown(self) -> String {
+        match self {
+            Self::Text(text) => format!("{text:?}"),
+            Self::Node(node) => match node.value() {
+                Value::Object(_) => "a mapping".to_owned(),
+                Value::Array(_) => "a list with something wrong in it".to_owned(),
+                other => other.to_string(),
+            },
+        }
+    }
+
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.to_owned()),
+            Self::Node(node) => match node.value() {
+                Value::String(text) => Some(text.clone()),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// What was expected instead, and where, if deeper than the key's own value.
+struct Wrong {
+    expected: String,
+    place: Option<Origin>,
+}
+
+fn wrong<T>(expected: &str) -> Result<T, Wrong> {
+    Err(Wrong {
+        expected: expected.to_owned(),
+        place: None,
+    })
+}
+
+trait FromRaw: Sized {
+    fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong>;
+}
+
+impl<T: FromRaw> FromRaw for Option<T> {
+    /// Empty text in the environment unsets.
+    fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong> {
+        if matches!(raw, Raw::Text("")) {
+            return Ok(None);
+        }
+        T::from_raw(raw).map(Some)
+    }
+}
+
+impl FromRaw for String {
+    fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong> {
+        raw.text().map_or_else(
+            || wrong("text; quote it if it looks like something else"),
+            Ok,
+        )
+    }
+}
+
+impl FromRaw for PathBuf {
+    fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong> {
+        match raw.text() {
+            Some(text) if !text.is_empty() && !text.contains('\0') => Ok(Self::from(text)),
+            _ => wrong("a path"),
+        }
+    }
+}
+
+impl FromRaw for bool {
+    fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong> {
+        match raw {
+            Raw::Text("true") => Ok(true),
+            Raw::Text("false") => Ok(false),
+            Raw::Node(node) => node
+                .value()
+                .as_bool()
+                .map_or_else(|| wrong("true or false"), Ok),
+            Raw::Text(_) => wrong("true or false"),
+        }
+    }
+}
+
+impl FromRaw for u32 {
+    fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong> {
+        let number = match raw {
+            Raw::Text(text) => text.parse().ok(),
+            Raw::Node(node) => node.value().as_u64().and_then(|n| Self::try_from(n).ok()),
+        };
+        number.map_or_else(|| wrong("a whole number, not negative"), Ok)
+    }
+}
+
+impl FromRaw for f64 {
+    fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong> {
+        let number = match raw {
+            Raw::Text(text) => text.parse().ok(),
+            Raw::Node(node) => node.value().as_f64(),
+        };
+        match number {
+            Some(number) if f64::is_finite(number) => Ok(number),
+            _ => wrong("a number"),
+        }
+    }
+}
+
+impl FromRaw for Duration {
+    fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong> {
+        raw.text()
+            .and_then(|text| parse_duration(&text))
+            .map_or_else(
+                || wrong("a duration with its unit, such as 30s, 5m or 1m30s"),
+                Ok,
+            )
+    }
+}
+
+impl FromRaw for Vec<String> {
+    fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong> {
+        match raw {
+            Raw::Text(text) => Ok(text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(str::to_owned)
+                .collect()),
+            Raw::Node(node) if node.value().is_array() => node
+                .items()
+                .map(|item| {
+                    Raw::Node(item).text().ok_or_else(|| Wrong {
+                        expected: "a list of texts; quote what looks like something else"
+                            .to_owned(),
+                        place: Some(item.origin()),
+                    })
+                })
+                .collect(),
+            Raw::Node(_) => wrong("a list"),
+        }
+    }
+}
+
+impl FromRaw for BTreeSet<String> {
+    fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong> {
+        Vec::from_raw(raw).map(|items| items.into_iter().collect())
+    }
+}
+
+impl FromRaw for BTreeMap<String, String> {
+    fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong> {
+        match raw {
+            Raw::Text(text) => text
+                .split(',')
+                .filter(|entry| !entry.trim().is_empty())
+                .map(|entry| match entry.split_once('=') {
+                    Some((key, value)) => Ok((key.trim().to_owned(), value.trim().to_owned())),
+                    None => wrong("key=value, separated by commas"),
+                })
+                .collect(),
+            Raw::Node(node) if node.value().is_object() => node
+                .entries()
+                .map(|(key, _, value)| match Raw::Node(value).text() {
+                    Some(text) => Ok((key.to_owned(), text)),
+                    None => Err(Wrong {
+                        expected: "texts as values; quote what looks like something else"
+                            .to_owned(),
+                        place: Some(value.origin()),
+                    }),
+                })
+                .collect(),
+            Raw::Node(_) => wrong("a mapping of texts"),
+        }
+    }
+}
+
+macro_rules! choices {
+    ($type:ty: $($text:literal => $value:expr),+ $(,)?) => {
+        impl FromRaw for $type {
+            fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong> {
+                match raw.text().as_deref() {
+                    $(Some($text) => Ok($value),)+
+                    _ => wrong(&["one of", $($text),+].join(" ")),
+                }
+            }
+        }
+    };
+}
+
+choices!(HistoryPolicy: "warn" => Self::Warn, "ff-only" => Self::FfOnly, "any" => Self::Any);
+choices!(LogFormat: "auto" => Self::Auto, "text" => Self::Text, "json" => Self::Json);
+choices!(SchemeConfig: "internal" => Self::Internal, "internet-facing" => Self::InternetFacing);
+choices!(ProviderPolicy: "Ensure" => Self::Ensure, "Require" => Self::Require);
+
+impl FromRaw for TargetTypeConfig {
+    fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong> {
+        match raw.text().as_deref() {
+            Some("instance") => Ok(Self::Instance),
+            Some("ip") => wrong("instance: targets by address are not served yet"),
+            _ => wrong("instance"),
+        }
+    }
+}
