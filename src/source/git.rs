@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -33,11 +33,14 @@ use crate::{
 mod fetch;
 mod housekeeping;
 mod process;
+#[cfg(test)]
+mod tests;
 
 /// Revisions that stay readable besides the newest one kept (gitops G23).
 const KEPT_BEFORE: usize = 20;
 /// Fetches that may hang behind us before we refuse to start another; each ends by libgit2's own deadlines at last.
 const MAX_HANGING: usize = 4;
+const REDIRECTS: &str = "http.followRedirects";
 const KEEP: &str = "refs/albsync/keep";
 /// The order in which revisions were kept, oldest first, one a line.
 const KEPT: &str = "albsync-kept";
@@ -49,6 +52,8 @@ pub struct Mirror {
     paths: Vec<RepoPath>,
     order: Arc<fetch::Order>,
     hanging: Arc<AtomicUsize>,
+    /// Reading found objects damaged: the next fetch starts from nothing.
+    suspect: AtomicBool,
     /// One fetch at a time, since the packs of one must not be tidied away by another.
     fetching: Mutex<()>,
     /// Held for reading while objects are read, for writing while packs are replaced.
@@ -79,12 +84,12 @@ impl Mirror {
                 ),
             })?;
         }
+        housekeeping::tidy(&dir);
         prepare(&dir).or_else(|error| {
             tracing::warn!(mirror = %dir.display(), %error, "setting a damaged mirror aside");
             set_aside(&dir)?;
             prepare(&dir)
         })?;
-        housekeeping::tidy(&dir);
         order.mirror.clone_from(&dir);
         Ok(Self {
             dir,
@@ -95,6 +100,7 @@ impl Mirror {
                 .collect(),
             order: Arc::new(order),
             hanging: Arc::default(),
+            suspect: AtomicBool::default(),
             fetching: Mutex::default(),
             packs: RwLock::default(),
         })
@@ -141,6 +147,12 @@ impl Source for Mirror {
         let _alone = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         if self.hanging.load(Ordering::SeqCst) >= MAX_HANGING {
             return Err(timed_out("earlier fetches still hang"));
+        }
+        if self.suspect.swap(false, Ordering::SeqCst) {
+            let _packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
+            tracing::warn!(mirror = %self.dir.display(), "objects are damaged, fetching everything anew");
+            set_aside(&self.dir)?;
+            prepare(&self.dir)?;
         }
         let live = fetch::Live::until(self.order.timeout);
         let (done, outcome) = mpsc::sync_channel(1);
@@ -218,7 +230,11 @@ impl Source for Mirror {
             revision,
         };
         Ok(Snapshot {
-            files: walk::collect(&tree, &self.paths, named)?,
+            files: walk::collect(&tree, &self.paths, named).inspect_err(|error| {
+                if matches!(error, SourceError::Corrupt { .. }) {
+                    self.suspect.store(true, Ordering::SeqCst);
+                }
+            })?,
             commit: Some(commit),
         })
     }
@@ -319,9 +335,11 @@ fn prepare(dir: &Path) -> Result<(), SourceError> {
         .config()
         .map_err(|error| unusable(error.message().to_owned()))?;
     // Redirects to another host are not followed: they would take us, and what we say, elsewhere (gitops S3).
-    config
-        .set_bool("http.followRedirects", false)
-        .map_err(|error| unusable(error.message().to_owned()))?;
+    if config.get_bool(REDIRECTS).unwrap_or(true) {
+        config
+            .set_bool(REDIRECTS, false)
+            .map_err(|error| unusable(error.message().to_owned()))?;
+    }
     repository
         .references()
         .map(|_| ())

@@ -338,14 +338,15 @@ impl<T: Tree> Walk<'_, T> {
                 format!("the path has more than {MAX_PATH_BYTES} bytes"),
             ));
         }
+        let plain = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('\0');
+        if !path.as_str().split('/').all(plain) {
+            return Err(refused(
+                path,
+                Refusal::Name,
+                "the path must be relative to the repository, without `.`, `..` and empty parts",
+            ));
+        }
         for name in path.as_str().split('/') {
-            if matches!(name, "" | "." | "..") || name.contains('\0') {
-                return Err(refused(
-                    path,
-                    Refusal::Name,
-                    "the path must be relative to the repository, without `.`, `..` and empty parts",
-                ));
-            }
             match entry.kind {
                 Kind::Directory => {}
                 Kind::Link => {

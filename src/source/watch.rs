@@ -174,3 +174,117 @@ fn forward(movements: &mpsc::Receiver<()>, tx: &Sender<()>, degraded: &AtomicBoo
 fn hint(tx: &Sender<()>) -> bool {
     !matches!(tx.try_send(()), Err(TrySendError::Closed(())))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Instant};
+
+    use git2::{Oid, Repository};
+    use tempfile::TempDir;
+    use tokio::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    fn watched() -> (TempDir, Repository, Watcher, Receiver<()>) {
+        let dir = tempfile::tempdir().unwrap();
+        let repository = Repository::init(dir.path()).unwrap();
+        let (tx, rx) = channel(1);
+        let watcher = watch_refs(dir.path(), tx).unwrap();
+        (dir, repository, watcher, rx)
+    }
+
+    /// Whether a hint comes soon.
+    fn hinted(rx: &mut Receiver<()>) -> bool {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(2) {
+            if rx.try_recv().is_ok() {
+                // The second one, when all has come to rest.
+                thread::sleep(3 * QUIET);
+                let _ = rx.try_recv();
+                return true;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        false
+    }
+
+    fn commit(repository: &Repository) -> Oid {
+        let tree = repository.treebuilder(None).unwrap().write().unwrap();
+        let tree = repository.find_tree(tree).unwrap();
+        let who = git2::Signature::now("a", "a@example.com").unwrap();
+        repository
+            .commit(None, &who, &who, "c", &tree, &[])
+            .unwrap()
+    }
+
+    #[test]
+    fn moved_packed_and_nested_refs_are_noticed() {
+        let (_dir, repository, watcher, mut rx) = watched();
+        let oid = commit(&repository);
+        repository
+            .reference("refs/heads/main", oid, true, "")
+            .unwrap();
+        assert!(hinted(&mut rx), "a new branch");
+        repository
+            .reference("refs/heads/team/a/b", oid, true, "")
+            .unwrap();
+        assert!(hinted(&mut rx), "a branch in a new directory");
+        thread::sleep(Duration::from_millis(100));
+        let _ = rx.try_recv();
+        repository
+            .reference("refs/heads/team/a/c", oid, true, "")
+            .unwrap();
+        assert!(hinted(&mut rx), "a branch in a directory that is new since");
+        let packed = repository.path().join("packed-refs");
+        fs::write(packed.with_extension("new"), "").unwrap();
+        fs::rename(packed.with_extension("new"), &packed).unwrap();
+        assert!(hinted(&mut rx), "packed refs replaced by renaming");
+        assert!(!watcher.is_degraded());
+    }
+
+    #[test]
+    fn the_work_tree_index_and_objects_are_not_watched() {
+        let (dir, repository, _watcher, mut rx) = watched();
+        fs::write(dir.path().join("file.yaml"), "x").unwrap();
+        fs::write(repository.path().join("index"), "x").unwrap();
+        fs::write(repository.path().join("COMMIT_EDITMSG"), "x").unwrap();
+        commit(&repository);
+        thread::sleep(Duration::from_millis(300));
+        assert!(rx.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_repository_that_vanishes_turns_the_timer_on() {
+        let (_dir, repository, watcher, mut rx) = watched();
+        fs::remove_dir_all(repository.path()).unwrap();
+        assert!(hinted(&mut rx));
+        assert!(watcher.is_degraded());
+        thread::sleep(FALLBACK_POLL + Duration::from_millis(500));
+        assert!(rx.try_recv().is_ok(), "hints go on");
+    }
+
+    #[test]
+    fn a_path_without_repository_cannot_be_watched() {
+        let dir = tempfile::tempdir().unwrap();
+        let (tx, _rx) = channel(1);
+        let error = watch_refs(&dir.path().join("gone"), tx).unwrap_err();
+        assert!(matches!(error, WatchError::NoRepository { .. }));
+    }
+
+    #[test]
+    fn dropping_the_watcher_ends_it() {
+        let (_dir, _repository, watcher, mut rx) = watched();
+        drop(watcher);
+        let start = Instant::now();
+        while !matches!(
+            rx.try_recv(),
+            Err(tokio::sync::mpsc::error::TryRecvError::Disconnected)
+        ) {
+            assert!(
+                start.elapsed() < Duration::from_secs(2),
+                "the thread lives on"
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}

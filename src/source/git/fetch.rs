@@ -142,8 +142,15 @@ impl From<git2::Error> for Failure {
 
 fn transfer(order: &Order, live: &Live, offer: &RefCell<Offer>) -> Result<Revision, Failure> {
     if let Some(path) = &order.local {
-        // libgit2's own complaint about a missing path is obscure, and about a foreign owner only in `open`.
-        Repository::open(path)?;
+        // Asked here, since libgit2 complains obscurely when it connects to such a place.
+        Repository::open(path).map_err(|error| match error.code() {
+            ErrorCode::NotFound => Failure::Ours(SourceError::RemoteUnavailable {
+                url: order.shown.clone(),
+                detail: format!("there is no git repository at {}", path.display()),
+            }),
+            ErrorCode::Owner => Failure::Ours(SourceError::ForeignOwner { path: path.clone() }),
+            _ => Failure::Git(error),
+        })?;
     }
     let mirror = Repository::open_bare(&order.mirror).map_err(|error| {
         Failure::Ours(SourceError::MirrorUnusable {
@@ -180,6 +187,7 @@ fn transfer(order: &Order, live: &Live, offer: &RefCell<Offer>) -> Result<Revisi
             .proxy_options(proxy)
             .download_tags(AutotagOption::None)
             .update_fetchhead(false);
+        forget_dangling(&mirror)?;
         connection.remote().download(
             &[format!("+{branch_ref}:{}", order.tip_ref)],
             Some(&mut options),
@@ -190,6 +198,18 @@ fn transfer(order: &Order, live: &Live, offer: &RefCell<Offer>) -> Result<Revisi
             .ok_or_else(|| Failure::Ours(given_up(order)))??;
     }
     Ok(Revision::new(tip.to_string()))
+}
+
+/// Deletes refs of ours that lead nowhere, so that what is missing is asked for again.
+fn forget_dangling(mirror: &Repository) -> Result<(), git2::Error> {
+    for reference in mirror.references_glob("refs/albsync/*")? {
+        let mut reference = reference?;
+        if reference.peel_to_commit().is_err() {
+            tracing::warn!(name = %reference.name().unwrap_or_default(), "a commit is missing in the mirror");
+            reference.delete()?;
+        }
+    }
+    Ok(())
 }
 
 fn no_branch(order: &Order, heads: &[(String, git2::Oid)]) -> SourceError {
@@ -311,22 +331,12 @@ fn explained(order: &Order, live: &Live, offer: &Offer, error: &git2::Error) -> 
             detail: detail.clone(),
         };
     }
-    if error.code() == ErrorCode::Owner
-        && let Some(path) = &order.local
-    {
-        return SourceError::ForeignOwner { path: path.clone() };
-    }
     if live.is_over() || error.code() == ErrorCode::Timeout || message.contains("timed out") {
         return SourceError::Timeout {
             url,
             after: order.timeout,
             detail: message.to_owned(),
         };
-    }
-    if let Some(path) = &order.local
-        && (error.code() == ErrorCode::NotFound || error.class() == ErrorClass::Repository)
-    {
-        return unavailable(format!("there is no git repository at {}", path.display()));
     }
     match (error.code(), error.class()) {
         (ErrorCode::Auth, _) => SourceError::AuthenticationFailed {

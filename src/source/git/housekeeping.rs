@@ -11,18 +11,40 @@ use git2::Repository;
 /// Packs at which they are made into one.
 const MAX_PACKS: usize = 50;
 
-/// Removes what a killed fetch has left. Only for the start, when nothing fetches.
+/// Removes what a killed fetch has left: locks and unfinished packs. Only for the start, when nothing fetches.
 pub(super) fn tidy(dir: &Path) {
-    let Ok(files) = fs::read_dir(dir.join("objects/pack")) else {
-        return;
-    };
-    for file in files.flatten() {
-        let name = file.file_name();
-        let name = name.to_string_lossy();
+    for path in files(&dir.join("objects/pack")) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         if !name.starts_with("pack-") {
-            let _ = fs::remove_file(file.path());
+            let _ = fs::remove_file(path);
         }
     }
+    let mut open = vec![dir.join("refs")];
+    let mut locks = files(dir);
+    while let Some(directory) = open.pop() {
+        for path in files(&directory) {
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                locks.push(path);
+            }
+        }
+    }
+    for path in locks {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "lock")
+        {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).map_or_else(
+        |_| Vec::new(),
+        |entries| entries.flatten().map(|entry| entry.path()).collect(),
+    )
 }
 
 /// Makes one pack of many. What no ref of ours reaches is dropped with the old packs. Failure costs space only. Nothing
@@ -52,12 +74,8 @@ pub(super) fn repack(dir: &Path) {
 }
 
 fn packs(dir: &Path) -> BTreeSet<PathBuf> {
-    let Ok(files) = fs::read_dir(dir.join("objects/pack")) else {
-        return BTreeSet::new();
-    };
-    files
-        .flatten()
-        .map(|file| file.path())
+    files(&dir.join("objects/pack"))
+        .into_iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "idx"))
         .collect()
 }
