@@ -15,6 +15,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
+pub mod clock;
 pub mod effects;
 pub mod exec;
 pub mod find;
@@ -26,6 +27,7 @@ mod stop;
 mod tests;
 mod walk;
 
+pub use clock::{Clock, SystemClock};
 pub use exec::Ports;
 pub use resume::{Resumed, resume};
 pub use retry::Limits;
@@ -45,8 +47,10 @@ pub struct ApplyOptions {
     pub limits: Limits,
     /// Makes back-off repeatable in tests.
     pub seed: u64,
-    /// The journal's clock, RFC 3339.
+    /// What time the journal says, RFC 3339.
     pub now: Arc<dyn Fn() -> String + Send + Sync>,
+    /// What waits and time-outs go by.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for ApplyOptions {
@@ -58,6 +62,7 @@ impl Default for ApplyOptions {
             limits: Limits::default(),
             seed: u64::from(std::process::id()),
             now: Arc::new(|| jiff::Timestamp::now().to_string()),
+            clock: Arc::new(SystemClock::default()),
         }
     }
 }

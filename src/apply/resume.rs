@@ -3,12 +3,15 @@
 //! Nothing is redone here. What is found done is recorded, the plan is closed as interrupted, and its stacks are read
 //! and planned anew from what is really there.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use tokio::time::{Duration, sleep, timeout};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
-    ApplyError, ApplyOptions, Ports, effects,
+    ApplyError, ApplyOptions, Ports,
+    clock::within,
+    effects,
     find::{Found, find},
     outputs::Outputs,
 };
@@ -166,15 +169,15 @@ async fn verify(
     let action = outputs.resolve(&op.action).ok()?;
     for read in 0..READS {
         if read > 0 {
-            sleep(BETWEEN_READS).await;
+            options.clock.sleep(BETWEEN_READS).await;
         }
-        match timeout(options.op_timeout, find(&action, ports)).await {
-            Ok(Ok(Found::Done(output))) => return Some((action, output)),
-            Ok(Ok(_)) => return None,
-            Ok(Err(error)) => {
+        match within(&*options.clock, options.op_timeout, find(&action, ports)).await {
+            Some(Ok(Found::Done(output))) => return Some((action, output)),
+            Some(Ok(_)) => return None,
+            Some(Err(error)) => {
                 tracing::warn!(op = %op.id, resource = %op.resource, %error, "cannot read back");
             }
-            Err(_) => {
+            None => {
                 tracing::warn!(op = %op.id, resource = %op.resource, "no answer when reading back");
             }
         }

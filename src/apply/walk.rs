@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until, timeout};
-
 use super::{
-    ApplyError, ApplyOptions, Ports, Progress, Stop, StopReason, effects, exec,
+    ApplyError, ApplyOptions, Ports, Progress, Stop, StopReason,
+    clock::within,
+    effects, exec,
     find::{Found, find},
     outputs::Outputs,
     retry::{self, Attempt},
@@ -41,11 +41,11 @@ pub(super) struct Walk<'a> {
     tracks: Vec<Track>,
     place: BTreeMap<OpId, usize>,
     /// Services that asked to slow down, until when.
-    paused: BTreeMap<&'static str, Instant>,
+    paused: BTreeMap<&'static str, Duration>,
     /// Stacks that must be planned anew: nothing more is done for them.
     moved: BTreeSet<StackId>,
     outcome: Outcome,
-    deadline: Instant,
+    deadline: Duration,
     /// The daemon leaves and a call's end is not known: the plan stays open for `resume`.
     abandoned: bool,
 }
@@ -56,7 +56,7 @@ struct Track {
     state: State,
     number: u32,
     attempt: Attempt,
-    first: Option<Instant>,
+    first: Option<Duration>,
     /// What is left of the action after part of it was found done.
     rest: Option<Action>,
     /// Why it is to be read back.
@@ -68,7 +68,7 @@ enum State {
     #[default]
     Pending,
     Waiting {
-        until: Instant,
+        until: Duration,
         then: Step,
     },
     Done,
@@ -120,7 +120,7 @@ impl<'a> Walk<'a> {
             paused: BTreeMap::new(),
             moved: BTreeSet::new(),
             outcome: Outcome::default(),
-            deadline: Instant::now() + options.plan_timeout,
+            deadline: options.clock.elapsed() + options.plan_timeout,
             abandoned: false,
         }
     }
@@ -135,15 +135,18 @@ impl<'a> Walk<'a> {
                 self.outcome.interrupted = true;
                 break reason.text();
             }
-            if Instant::now() >= self.deadline {
+            if self.elapsed() >= self.deadline {
                 break "the plan took too long";
             }
             self.skip_hopeless()?;
             match self.next() {
                 Next::Run(place, step) => self.step(place, step).await?,
                 Next::Sleep(until) => {
+                    let wait = until
+                        .min(self.deadline)
+                        .saturating_sub(self.options.clock.elapsed());
                     tokio::select! {
-                        () = sleep_until(until.min(self.deadline)) => {}
+                        () = self.options.clock.sleep(wait) => {}
                         _ = self.stop.told() => {}
                     }
                 }
@@ -156,8 +159,8 @@ impl<'a> Walk<'a> {
 
     /// The first operation in order that may run now.
     fn next(&self) -> Next {
-        let now = Instant::now();
-        let mut wake: Option<Instant> = None;
+        let now = self.elapsed();
+        let mut wake: Option<Duration> = None;
         // Stacks with something still to make: nothing is taken away there meanwhile (gitops G14).
         let mut making: BTreeSet<&StackId> = BTreeSet::new();
         for (place, op) in self.plan.ops.iter().enumerate() {
@@ -279,8 +282,9 @@ impl<'a> Walk<'a> {
 
     async fn call(&mut self, place: usize) -> Result<(), ApplyError> {
         let op = &self.plan.ops[place];
+        let now = self.elapsed();
         let track = &mut self.tracks[place];
-        track.first.get_or_insert_with(Instant::now);
+        track.first.get_or_insert(now);
         track.number += 1;
         let number = track.number;
         let action = match self.action(place) {
@@ -304,7 +308,7 @@ impl<'a> Walk<'a> {
         });
         if let Action::Settle { seconds, .. } = action {
             self.tracks[place].state = State::Waiting {
-                until: Instant::now() + Duration::from_secs(u64::from(seconds)),
+                until: self.elapsed() + Duration::from_secs(u64::from(seconds)),
                 then: Step::Finish,
             };
             return Ok(());
@@ -332,6 +336,7 @@ impl<'a> Walk<'a> {
     ) -> Result<(), ApplyError> {
         let op = &self.plan.ops[place];
         let throttled = retry::is_throttled(&error);
+        let now = self.elapsed();
         let track = &mut self.tracks[place];
         if throttled {
             track.attempt.throttles += 1;
@@ -342,13 +347,13 @@ impl<'a> Walk<'a> {
         track.attempt.seed = self.options.seed ^ (u64::from(op.id.0) << 20);
         let since_first = track
             .first
-            .map_or(0, |first| millis(Instant::now().duration_since(first)));
+            .map_or(0, |first| millis(now.saturating_sub(first)));
         track.attempt.elapsed_ms = since_first.saturating_sub(track.attempt.throttled_ms);
         // The plan's action and not the resolved one: it tells what is new.
         let class = retry::classify(&error, &op.action, &track.attempt, &self.options.limits);
         match class {
             FailureClass::Retry { after_ms } => {
-                let until = Instant::now() + Duration::from_millis(after_ms);
+                let until = now + Duration::from_millis(after_ms);
                 if throttled {
                     track.attempt.throttled_ms += after_ms;
                     self.paused.insert(service(&op.action), until);
@@ -361,7 +366,7 @@ impl<'a> Walk<'a> {
             }
             FailureClass::Verify { after_ms } => {
                 track.state = State::Waiting {
-                    until: Instant::now() + Duration::from_millis(after_ms),
+                    until: now + Duration::from_millis(after_ms),
                     then: Step::ReadBack,
                 };
                 track.doubt = Some(error.clone());
@@ -572,13 +577,13 @@ impl<'a> Walk<'a> {
             while self.stop.told().await != StopReason::Shutdown {
                 self.stop.changed().await;
             }
-            tokio::time::sleep(self.options.grace).await;
+            self.options.clock.sleep(self.options.grace).await;
         };
         tokio::select! {
             biased;
-            answer = timeout(self.options.op_timeout, call) => match answer {
-                Ok(answer) => Call::Answered(answer),
-                Err(_) => Call::TimedOut,
+            answer = within(&*self.options.clock, self.options.op_timeout, call) => match answer {
+                Some(answer) => Call::Answered(answer),
+                None => Call::TimedOut,
             },
             () = leaving => Call::Abandoned,
         }
@@ -596,6 +601,10 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn elapsed(&self) -> Duration {
+        self.options.clock.elapsed()
+    }
+
     fn now(&self) -> String {
         (self.options.now)()
     }
@@ -603,7 +612,7 @@ impl<'a> Walk<'a> {
 
 enum Next {
     Run(usize, Step),
-    Sleep(Instant),
+    Sleep(Duration),
     Nothing,
 }
 
