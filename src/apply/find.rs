@@ -1,7 +1,7 @@
 //! Reads back what an operation may have done: after a call without an answer, after "exists already", after a crash
 //! (aws-deploy §13). Nothing is adopted without our tags (irsa C2, lessons A7).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::exec::Ports;
 use crate::{
@@ -33,7 +33,7 @@ pub enum Found {
     Moved(String),
 }
 
-/// Looks for the effect of a resolved action. Actions that may simply be repeated are `NotDone`.
+/// Looks for the effect of a resolved action. What leaves no trace to look for is `NotDone`.
 pub async fn find(action: &Action, ports: Ports<'_>) -> Result<Found, CallError> {
     let Ports { aws, cluster } = ports;
     Ok(match action {
@@ -118,6 +118,46 @@ pub async fn find(action: &Action, ports: Ports<'_>) -> Result<Found, CallError>
                 }
             }
         }
+        // These may simply be repeated; after a crash the store must still learn of them (lessons F7).
+        Action::RegisterTargets {
+            target_group: Ref::Known(arn),
+            targets,
+        } => all_of(targets.is_subset(&aws.targets(arn).await?)),
+        Action::DeregisterTargets {
+            target_group,
+            targets,
+        } => all_of(targets.is_disjoint(&aws.targets(target_group).await?)),
+        Action::ModifyLoadBalancerAttributes {
+            arn: Ref::Known(arn),
+            attributes,
+        } => all_of(within(
+            attributes,
+            &aws.load_balancer_attributes(arn).await?,
+        )),
+        Action::ModifyTargetGroupAttributes {
+            arn: Ref::Known(arn),
+            attributes,
+        } => all_of(within(attributes, &aws.target_group_attributes(arn).await?)),
+        Action::ModifyListenerAttributes {
+            arn: Ref::Known(arn),
+            attributes,
+        } => all_of(within(attributes, &aws.listener_attributes(arn).await?)),
+        Action::AddTags {
+            arn: Ref::Known(arn),
+            tags,
+        } => all_of(within(tags, &elb_tags(arn, ports).await?)),
+        Action::TagSecurityGroup { group, tags } => {
+            let live = security_group(group, ports).await?;
+            all_of(live.is_some_and(|live| within(tags, &live.tags)))
+        }
+        Action::AttachRolePolicy {
+            role,
+            policy: Ref::Known(policy),
+        } => {
+            let live = aws.role(role).await?;
+            all_of(live.is_some_and(|live| live.attached.contains(policy)))
+        }
+
         Action::DeleteTargetGroup { arn } => gone(
             aws.target_groups(&Query::Arns(vec![arn.clone()]))
                 .await?
@@ -264,6 +304,20 @@ fn done(id: String) -> Found {
         id: Some(Arn(id)),
         ..Output::default()
     })
+}
+
+fn all_of(is_there: bool) -> Found {
+    if is_there {
+        Found::Done(Output::default())
+    } else {
+        Found::NotDone
+    }
+}
+
+fn within(wanted: &BTreeMap<String, String>, live: &BTreeMap<String, String>) -> bool {
+    wanted
+        .iter()
+        .all(|(key, value)| live.get(key) == Some(value))
 }
 
 fn gone<T>(found: Option<T>) -> Found {

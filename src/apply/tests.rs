@@ -1,1 +1,1099 @@
+mod account;
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::FutureExt;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::task::yield_now;
+
+use super::*;
+use crate::{
+    cluster::fake::FakeCluster,
+    id::{Arn, ObjectRef, OpId, ResourceId, ResourceKind, SecurityGroupId, StackId},
+    model::{
+        applied::{AppliedChange, AppliedStack, ResourceUpdate},
+        call::Effect,
+        desired::Ref,
+        elb::*,
+        iam::RoleSpec,
+        net::{Permission, PermissionSource, SecurityGroupSpec, Tags},
+        tags,
+    },
+    plan::{
+        op::{Action, Cause, Reason, Settled, Stage},
+        record::{Entry, Output},
+    },
+};
+use account::{Account, Fault};
+
+const GROUP: &str = "default/app";
+
+struct World {
+    account: Account,
+    cluster: FakeCluster,
+    store: Store,
+    options: ApplyOptions,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(Store::ephemeral().unwrap())
+    }
+
+    fn with(store: Store) -> Self {
+        let account = Account::default();
+        let clock = Arc::new(account.clock.clone());
+        Self {
+            account,
+            cluster: FakeCluster::new(),
+            store,
+            options: ApplyOptions {
+                seed: 7,
+                clock,
+                ..ApplyOptions::default()
+            },
+        }
+    }
+
+    fn ports(&self) -> Ports<'_> {
+        Ports {
+            aws: &self.account,
+            cluster: &self.cluster,
+        }
+    }
+
+    async fn apply(&self, plan: &Plan) -> Outcome {
+        self.apply_until(plan, &Stop::never()).await
+    }
+
+    async fn apply_until(&self, plan: &Plan, stop: &Stop) -> Outcome {
+        apply(
+            plan,
+            "test",
+            self.ports(),
+            &self.store,
+            stop,
+            &self.options,
+            &|_| {},
+        )
+        .await
+        .unwrap()
+    }
+
+    fn seconds(&self) -> u64 {
+        self.options.clock.elapsed().as_secs()
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        self.store.plans(1).unwrap().remove(0).entries
+    }
+
+    /// What the plan wants and is not there yet: a planner for one fixed desired state.
+    fn create_plan(&self) -> Plan {
+        let mut ops = Ops::default();
+        let at = &self.account;
+        let config_map = object("ConfigMap", "c");
+        if self.cluster.object(&config_map).is_none() {
+            ops.add(StackId::Cluster, ResourceKind::Object, "c", &[], |_| {
+                Action::ApplyObject {
+                    reference: config_map.clone(),
+                    value: json!({
+                        "apiVersion": "v1", "kind": "ConfigMap",
+                        "metadata": {"name": "c", "namespace": "default"}, "data": {"k": "v"},
+                    }),
+                    force: false,
+                }
+            });
+        }
+        let group = at.group("sg").map(|live| live.id);
+        if group.is_none() {
+            ops.group(ResourceKind::SecurityGroup, "sg", |id| {
+                Action::CreateSecurityGroup {
+                    id,
+                    spec: group_spec(),
+                }
+            });
+        }
+        let group_ref: Ref<SecurityGroupId> = known_or(group, ResourceKind::SecurityGroup, "sg");
+        if at.group("sg").is_none_or(|live| live.ingress.len() < 2) {
+            ops.group(ResourceKind::SecurityGroup, "sg", |_| {
+                Action::AuthorizeIngress {
+                    group: group_ref.clone(),
+                    permissions: vec![permission(80), permission(443)],
+                }
+            });
+        }
+        let target_group = at.target_group("tg").map(|live| live.arn);
+        if target_group.is_none() {
+            ops.group(ResourceKind::TargetGroup, "tg", |id| {
+                Action::CreateTargetGroup {
+                    id,
+                    spec: target_group_spec(),
+                }
+            });
+        }
+        let target_group: Ref<Arn> = known_or(target_group, ResourceKind::TargetGroup, "tg");
+        if at
+            .target_group("tg")
+            .is_none_or(|live| live.targets.is_empty())
+        {
+            ops.group(ResourceKind::TargetGroup, "tg", |_| {
+                Action::RegisterTargets {
+                    target_group: target_group.clone(),
+                    targets: [target()].into(),
+                }
+            });
+        }
+        let balancer = at.balancer("lb").map(|live| live.arn);
+        if balancer.is_none() {
+            ops.group(ResourceKind::LoadBalancer, "lb", |id| {
+                Action::CreateLoadBalancer {
+                    id,
+                    spec: balancer_spec(group_ref.clone()),
+                }
+            });
+        }
+        let balancer: Ref<Arn> = known_or(balancer, ResourceKind::LoadBalancer, "lb");
+        let listener = at.listener(80).map(|live| live.arn);
+        if listener.is_none() {
+            ops.group(ResourceKind::Listener, "80", |id| Action::CreateListener {
+                id,
+                load_balancer: balancer.clone(),
+                spec: listener_spec(),
+            });
+        }
+        let listener: Ref<Arn> = known_or(listener, ResourceKind::Listener, "80");
+        for number in [100, 200] {
+            if at.rule(number).is_none() {
+                ops.group(ResourceKind::Rule, &number.to_string(), |id| {
+                    Action::CreateRule {
+                        id,
+                        listener: listener.clone(),
+                        priority: number,
+                        spec: rule_spec(number, target_group.clone()),
+                    }
+                });
+            }
+        }
+        let mut plan = ops.plan(&self.store);
+        plan.settled = vec![Settled {
+            stack: stack(),
+            changes: vec![AppliedChange::SetStack(
+                stack(),
+                AppliedStack {
+                    digest: "wanted".to_owned(),
+                    revision: None,
+                },
+            )],
+        }];
+        plan
+    }
+
+    fn delete_plan(&self) -> Plan {
+        let mut ops = Ops::default();
+        let at = &self.account;
+        if let Some(live) = at.balancer("lb") {
+            ops.group(ResourceKind::LoadBalancer, "lb", |_| {
+                Action::DeleteLoadBalancer { arn: live.arn }
+            });
+        }
+        if let Some(live) = at.target_group("tg") {
+            ops.group(ResourceKind::TargetGroup, "tg", |_| {
+                Action::DeleteTargetGroup { arn: live.arn }
+            });
+        }
+        if let Some(live) = at.group("sg") {
+            ops.group(ResourceKind::SecurityGroup, "sg", |_| {
+                Action::DeleteSecurityGroup { group: live.id }
+            });
+        }
+        let config_map = object("ConfigMap", "c");
+        if let Some(live) = self.cluster.object(&config_map) {
+            ops.add(StackId::Cluster, ResourceKind::Object, "c", &[], |_| {
+                Action::DeleteObject {
+                    reference: config_map,
+                    uid: live["metadata"]["uid"].as_str().unwrap().to_owned(),
+                }
+            });
+        }
+        let mut plan = ops.plan(&self.store);
+        plan.settled = vec![Settled {
+            stack: stack(),
+            changes: vec![AppliedChange::RemoveStack(stack())],
+        }];
+        plan
+    }
+
+    /// The world and what the store knows of it, without ids.
+    fn summary(&self) -> (Vec<String>, usize, Vec<String>, Vec<String>) {
+        let applied = self.store.applied();
+        let known = applied
+            .resources
+            .iter()
+            .map(|(id, resource)| format!("{id} {:?}", resource.targets))
+            .collect();
+        let stacks = applied.stacks.keys().map(ToString::to_string).collect();
+        (
+            self.account.dump(),
+            self.cluster.objects().len(),
+            known,
+            stacks,
+        )
+    }
+}
+
+#[derive(Default)]
+struct Ops(Vec<Op>);
+
+impl Ops {
+    /// Each of a group's operations needs the one before it.
+    fn group(&mut self, kind: ResourceKind, name: &str, action: impl FnOnce(ResourceId) -> Action) {
+        let before = self.0.iter().rev().find(|op| op.stack == stack());
+        let needs: Vec<_> = before.map(|op| op.id.0).into_iter().collect();
+        self.add(stack(), kind, name, &needs, action);
+    }
+
+    fn add(
+        &mut self,
+        stack: StackId,
+        kind: ResourceKind,
+        name: &str,
+        needs: &[u32],
+        action: impl FnOnce(ResourceId) -> Action,
+    ) {
+        let resource = ResourceId::new(stack.clone(), kind, name);
+        self.0.push(Op {
+            id: OpId(self.0.len() as u32),
+            stack,
+            action: action(resource.clone()),
+            resource,
+            needs: needs.iter().map(|need| OpId(*need)).collect(),
+            reason: Reason {
+                cause: Cause::Added,
+                origin: None,
+                differences: Vec::new(),
+            },
+            record: Vec::new(),
+        });
+    }
+
+    fn plan(self, store: &Store) -> Plan {
+        Plan {
+            stage: Stage::Route,
+            revision: None,
+            base: store.generation(),
+            ops: self.0,
+            held: Vec::new(),
+            foreign: Vec::new(),
+            irreversible: Vec::new(),
+            settled: Vec::new(),
+            withheld: Vec::new(),
+        }
+    }
+}
+
+fn stack() -> StackId {
+    StackId::Group(GROUP.to_owned())
+}
+
+fn known_or<T>(live: Option<T>, kind: ResourceKind, name: &str) -> Ref<T> {
+    match live {
+        Some(live) => Ref::Known(live),
+        None => Ref::Output(ResourceId::new(stack(), kind, name)),
+    }
+}
+
+fn object(kind: &str, name: &str) -> ObjectRef {
+    ObjectRef {
+        api_version: "v1".to_owned(),
+        kind: kind.to_owned(),
+        namespace: Some("default".to_owned()),
+        name: name.to_owned(),
+    }
+}
+
+fn marks(resource: &str) -> Tags {
+    [
+        (tags::CLUSTER, "c"),
+        (tags::STACK, GROUP),
+        (tags::RESOURCE, resource),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
+fn group_spec() -> SecurityGroupSpec {
+    SecurityGroupSpec {
+        name: "sg".to_owned(),
+        description: "d".to_owned(),
+        vpc_id: "vpc-1".to_owned(),
+        tags: marks("ManagedLBSecurityGroup"),
+        ingress: BTreeSet::new(),
+    }
+}
+
+fn permission(port: i32) -> Permission {
+    Permission {
+        protocol: "tcp".to_owned(),
+        from_port: port,
+        to_port: port,
+        source: PermissionSource::Cidr("0.0.0.0/0".to_owned()),
+        description: String::new(),
+    }
+}
+
+fn target() -> Target {
+    Target {
+        id: "i-1".to_owned(),
+        port: 30_080,
+    }
+}
+
+fn target_group_spec() -> TargetGroupSpec {
+    TargetGroupSpec {
+        name: "tg".to_owned(),
+        target_type: TargetType::Instance,
+        port: 30_080,
+        protocol: "HTTP".to_owned(),
+        protocol_version: "HTTP1".to_owned(),
+        ip_address_type: "ipv4".to_owned(),
+        vpc_id: "vpc-1".to_owned(),
+        health_check: HealthCheck {
+            port: "traffic-port".to_owned(),
+            protocol: "HTTP".to_owned(),
+            path: "/".to_owned(),
+            interval_seconds: 15,
+            timeout_seconds: 5,
+            healthy_threshold: 2,
+            unhealthy_threshold: 2,
+            matcher: Matcher::HttpCode("200".to_owned()),
+        },
+        attributes: BTreeMap::new(),
+        tags: marks("default/app-app1:80"),
+        targets: [target()].into(),
+    }
+}
+
+fn balancer_spec(group: Ref<SecurityGroupId>) -> LoadBalancerSpec {
+    LoadBalancerSpec {
+        name: "lb".to_owned(),
+        scheme: Scheme::InternetFacing,
+        ip_address_type: "ipv4".to_owned(),
+        subnets: vec!["subnet-1".into()],
+        security_groups: vec![group],
+        attributes: BTreeMap::new(),
+        tags: marks("LoadBalancer"),
+    }
+}
+
+fn listener_spec() -> ListenerSpec {
+    ListenerSpec {
+        port: 80,
+        protocol: "HTTP".to_owned(),
+        default_actions: Vec::new(),
+        attributes: BTreeMap::new(),
+        tags: marks("80"),
+    }
+}
+
+fn rule_spec(number: u32, target_group: Ref<Arn>) -> RuleSpec {
+    RuleSpec {
+        conditions: vec![Condition::PathPattern {
+            values: vec![format!("/{number}"), format!("/{number}/*")],
+        }],
+        actions: vec![RuleAction::Forward {
+            target_groups: vec![WeightedTargetGroup {
+                arn: target_group,
+                weight: 1,
+            }],
+            stickiness_seconds: None,
+        }],
+        tags: marks(&format!("80:{number}")),
+    }
+}
+
+const CREATES: [&str; 8] = [
+    "CreateSecurityGroup",
+    "AuthorizeIngress",
+    "CreateTargetGroup",
+    "RegisterTargets",
+    "CreateLoadBalancer",
+    "CreateListener",
+    "CreateRule",
+    "CreateRule",
+];
+
+#[tokio::test]
+async fn operations_run_in_order_and_fill_in_the_ids_of_earlier_ones() {
+    let world = World::new();
+    let plan = world.create_plan();
+    let outcome = world.apply(&plan).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(outcome.done, 9);
+    assert_eq!(world.account.calls(), CREATES);
+
+    let applied = world.store.applied();
+    let balancer = ResourceId::new(stack(), ResourceKind::LoadBalancer, "lb");
+    assert_eq!(
+        applied.resources[&balancer].arn,
+        world.account.balancer("lb").map(|live| live.arn)
+    );
+    assert_eq!(applied.resources.len(), 6);
+    assert_eq!(applied.stacks[&stack()].digest, "wanted");
+    let config_map = &applied.inventory[&object("ConfigMap", "c").key()];
+    assert!(config_map.uid.is_some());
+    assert_eq!(config_map.digest.len(), 64);
+    // Nothing is left to do, and doing nothing opens no plan.
+    let before = world.store.generation();
+    let again = world.create_plan();
+    assert!(again.is_empty());
+    assert!(world.apply(&again).await.is_complete());
+    assert_eq!(world.store.generation(), before);
+}
+
+#[tokio::test]
+async fn intent_is_journaled_before_each_call_and_the_outcome_after_it() {
+    let world = World::new();
+    world.apply(&world.create_plan()).await;
+    let entries = world.entries();
+    let mut open = None;
+    for entry in &entries {
+        match entry {
+            Entry::Begun { op, .. } => assert_eq!(open.replace(*op), None),
+            Entry::Done { op, .. } => assert_eq!(open.take(), Some(*op)),
+            Entry::Closed { outcome, .. } => assert!(outcome.is_complete()),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(entries.len(), 19);
+    assert!(world.store.unfinished().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_object_is_in_the_inventory_before_it_is_applied() {
+    let world = World::new();
+    world.cluster.refuse(&object("ConfigMap", "c"), "no");
+    let outcome = world.apply(&world.create_plan()).await;
+    assert_eq!(outcome.failed.len(), 1);
+    assert!(outcome.failed[0].blocked);
+    let applied = world.store.applied();
+    let intended = &applied.inventory[&object("ConfigMap", "c").key()];
+    assert_eq!(intended.uid, None);
+    // The other stack went on (gitops G16).
+    assert!(world.account.rule(200).is_some());
+}
+
+#[tokio::test]
+async fn a_throttled_account_delays_and_fails_nothing() {
+    let world = World::new();
+    world.account.throttle_for(Duration::from_secs(30));
+    let outcome = world.apply(&world.create_plan()).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert!((30..90).contains(&world.seconds()), "{}", world.seconds());
+    // The service was left alone while it asked for that.
+    assert!(world.account.calls().len() < CREATES.len() + 20);
+    let mut effective = world.account.calls();
+    effective.dedup();
+    assert_eq!(
+        effective,
+        CREATES.iter().fold(Vec::new(), |mut all: Vec<&str>, call| {
+            if all.last() != Some(call) {
+                all.push(call);
+            }
+            all
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_create_whose_answer_was_lost_is_found_and_never_repeated() {
+    for fault in [Fault::Lost, Fault::Hang] {
+        for operation in CREATES {
+            let world = World::new();
+            world.account.fail(operation, 1, fault.clone());
+            let outcome = world.apply(&world.create_plan()).await;
+            assert!(outcome.is_complete(), "{operation}: {outcome:?}");
+            let repeats = if operation == "RegisterTargets" { 2 } else { 1 };
+            let wanted = CREATES.iter().filter(|call| **call == operation).count();
+            assert_eq!(
+                world.account.count(operation),
+                wanted + repeats - 1,
+                "{operation} {fault:?}"
+            );
+            assert!(world.create_plan().is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_hidden_for_a_while_is_created_once() {
+    let world = World::new();
+    world.account.hide_for(Duration::from_secs(20));
+    for operation in ["CreateSecurityGroup", "CreateLoadBalancer", "CreateRule"] {
+        world.account.fail(operation, 1, Fault::Lost);
+    }
+    let outcome = world.apply(&world.create_plan()).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let straight = World::new();
+    straight.apply(&straight.create_plan()).await;
+    assert_eq!(world.account.dump(), straight.account.dump());
+}
+
+#[tokio::test]
+async fn a_foreign_twin_blocks_and_is_named() {
+    let world = World::new();
+    let setup = world.create_plan();
+    world.apply(&setup).await;
+    world.account.forget_tags_of_balancer();
+    // The same plan again, from an empty memory: everything exists already.
+    let again = World {
+        account: world.account.clone(),
+        cluster: world.cluster.clone(),
+        store: Store::ephemeral().unwrap(),
+        options: world.options.clone(),
+    };
+    let outcome = again.apply(&setup).await;
+    let failed = &outcome.failed[0];
+    assert!(failed.blocked);
+    assert!(failed.error.message.contains("not our tags"), "{failed:?}");
+    assert_eq!(outcome.done, 5);
+    assert_eq!(outcome.skipped, 3);
+}
+
+#[tokio::test]
+async fn what_exists_with_our_tags_is_taken_as_done() {
+    let world = World::new();
+    let setup = world.create_plan();
+    world.apply(&setup).await;
+    let dump = world.account.dump();
+    let again = World {
+        account: world.account.clone(),
+        cluster: world.cluster.clone(),
+        store: Store::ephemeral().unwrap(),
+        options: world.options.clone(),
+    };
+    let outcome = again.apply(&setup).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(world.account.dump(), dump);
+    assert_eq!(again.store.applied().resources.len(), 6);
+}
+
+#[tokio::test]
+async fn half_of_the_permissions_being_there_adds_the_other_half() {
+    let world = World::new();
+    let mut first = world.create_plan();
+    first.ops.truncate(3);
+    if let Action::AuthorizeIngress { permissions, .. } = &mut first.ops[2].action {
+        permissions.truncate(1);
+    }
+    first.settled.clear();
+    assert!(world.apply(&first).await.is_complete());
+    let outcome = world.apply(&world.create_plan()).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(world.account.group("sg").unwrap().ingress.len(), 2);
+}
+
+#[tokio::test]
+async fn a_security_group_in_use_goes_later_and_holds_up_nothing() {
+    let world = World::new();
+    world.apply(&world.create_plan()).await;
+    world.account.busy_for(Duration::from_secs(120));
+    let start = world.seconds();
+    let order = Mutex::new(Vec::new());
+    let plan = world.delete_plan();
+    let outcome = apply(
+        &plan,
+        "test",
+        world.ports(),
+        &world.store,
+        &Stop::never(),
+        &world.options,
+        &|progress| {
+            if let Progress::Done { op } = progress {
+                order.lock().unwrap().push(op.resource.kind);
+            }
+        },
+    )
+    .await
+    .unwrap();
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert!(world.seconds() - start >= 120);
+    // The object went although it stands behind the group in the plan.
+    assert_eq!(
+        *order.lock().unwrap(),
+        [
+            ResourceKind::LoadBalancer,
+            ResourceKind::TargetGroup,
+            ResourceKind::Object,
+            ResourceKind::SecurityGroup
+        ]
+    );
+    assert_eq!(world.account.dump(), [""; 0]);
+    let applied = world.store.applied();
+    // Listener and rules went with the balancer.
+    assert!(applied.resources.is_empty(), "{:?}", applied.resources);
+    assert!(applied.inventory.is_empty());
+    assert!(applied.stacks.is_empty());
+}
+
+#[tokio::test]
+async fn a_security_group_that_stays_in_use_is_given_up_for_this_pass() {
+    let world = World::new();
+    world.apply(&world.create_plan()).await;
+    world.account.busy_for(Duration::from_secs(100_000));
+    let outcome = world.apply(&world.delete_plan()).await;
+    assert_eq!(outcome.failed.len(), 1);
+    assert!(!outcome.failed[0].blocked);
+    assert!(outcome.failed[0].error.has_code(&["DependencyViolation"]));
+    // Not settled: its stack stays known.
+    assert!(world.store.applied().stacks.contains_key(&stack()));
+    assert_eq!(world.store.applied().resources.len(), 1);
+}
+
+#[tokio::test]
+async fn what_needs_a_failed_operation_is_left_out() {
+    let world = World::new();
+    world.account.fail(
+        "CreateLoadBalancer",
+        1,
+        Fault::Refused("TooManyLoadBalancers"),
+    );
+    let outcome = world.apply(&world.create_plan()).await;
+    assert_eq!(outcome.failed.len(), 1);
+    assert!(outcome.failed[0].blocked);
+    assert_eq!(outcome.skipped, 3);
+    assert_eq!(outcome.done, 5);
+    assert_eq!(world.account.count("CreateListener"), 0);
+    assert!(world.store.applied().stacks.is_empty());
+    let skipped = world
+        .entries()
+        .iter()
+        .filter(|entry| matches!(entry, Entry::Skipped { .. }))
+        .count();
+    assert_eq!(skipped, 3);
+}
+
+#[tokio::test]
+async fn nothing_is_taken_away_where_something_could_not_be_made() {
+    let world = World::new();
+    let mut ops = Ops::default();
+    let other = StackId::Group("default/other".to_owned());
+    let revoke = |_| Action::RevokeIngress {
+        group: "sg-9".into(),
+        permissions: vec![permission(80)],
+    };
+    ops.add(stack(), ResourceKind::SecurityGroup, "sg", &[], |id| {
+        Action::CreateSecurityGroup {
+            id,
+            spec: group_spec(),
+        }
+    });
+    // No edge says so: the rule is the stack's (lessons C8).
+    ops.add(stack(), ResourceKind::SecurityGroup, "old", &[], revoke);
+    ops.add(other, ResourceKind::SecurityGroup, "old", &[], revoke);
+    world.account.fail(
+        "CreateSecurityGroup",
+        1,
+        Fault::Refused("SecurityGroupLimitExceeded"),
+    );
+    let outcome = world.apply(&ops.plan(&world.store)).await;
+    assert_eq!(
+        (outcome.failed.len(), outcome.skipped, outcome.done),
+        (1, 1, 1)
+    );
+    assert_eq!(world.account.count("RevokeIngress"), 1);
+}
+
+#[tokio::test]
+async fn a_world_that_moved_drops_the_rest_of_the_stack_only() {
+    let world = World::new();
+    let mut ops = Ops::default();
+    let other = StackId::Group("default/other".to_owned());
+    let modify = |_| Action::ModifyRule {
+        arn: "arn:x".into(),
+        spec: rule_spec(1, Ref::Known("arn:t".into())),
+    };
+    for stack in [stack(), stack(), other] {
+        ops.add(stack, ResourceKind::Rule, "r", &[], modify);
+    }
+    world
+        .account
+        .fail("ModifyRule", 1, Fault::Refused("RuleNotFound"));
+    let outcome = world.apply(&ops.plan(&world.store)).await;
+    assert!(outcome.replan);
+    assert_eq!(
+        (outcome.failed.len(), outcome.skipped, outcome.done),
+        (0, 1, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_fresh_role_settles_while_others_go_on() {
+    let world = World::new();
+    let mut ops = Ops::default();
+    let role = StackId::Role("default/r".to_owned());
+    ops.add(role.clone(), ResourceKind::Role, "r", &[], |id| {
+        Action::CreateRole {
+            id,
+            spec: RoleSpec {
+                name: "r".into(),
+                path: "/".to_owned(),
+                arn: "arn:r".into(),
+                description: String::new(),
+                max_session_duration_seconds: 3_600,
+                trust: json!({}),
+                permissions_boundary: None,
+                tags: [(tags::OWNER.to_owned(), "i".to_owned())].into(),
+                attached: BTreeSet::new(),
+                inline: BTreeMap::new(),
+                additive: false,
+                adopt_role_id: None,
+                report_only: false,
+            },
+        }
+    });
+    ops.add(role, ResourceKind::Role, "r", &[0], |_| Action::Settle {
+        role: "r".into(),
+        seconds: 15,
+    });
+    let apply_object = |name: &'static str| {
+        move |_| Action::ApplyObject {
+            reference: object("ConfigMap", name),
+            value: json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": name, "namespace": "default"},
+            }),
+            force: false,
+        }
+    };
+    ops.add(
+        StackId::Cluster,
+        ResourceKind::Object,
+        "after",
+        &[1],
+        apply_object("after"),
+    );
+    ops.add(
+        StackId::Cluster,
+        ResourceKind::Object,
+        "free",
+        &[],
+        apply_object("free"),
+    );
+    let outcome = world.apply(&ops.plan(&world.store)).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(world.seconds(), 15);
+    assert_eq!(
+        world.cluster.writes(),
+        [
+            "apply ConfigMap: ConfigMap default/free",
+            "apply ConfigMap: ConfigMap default/after"
+        ]
+    );
+    let applied = world.store.applied();
+    assert!(
+        applied
+            .resources
+            .values()
+            .next()
+            .unwrap()
+            .unique_id
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn stopping_ends_after_the_running_operation_and_says_so() {
+    for reason in [StopReason::Shutdown, StopReason::Superseded] {
+        let world = World::new();
+        let (stopper, stop) = Stop::pair();
+        let plan = world.create_plan();
+        let outcome = apply(
+            &plan,
+            "test",
+            world.ports(),
+            &world.store,
+            &stop,
+            &world.options,
+            &|progress| {
+                if let Progress::Begun { op, .. } = progress
+                    && op.id == OpId(3)
+                {
+                    stopper.stop(reason);
+                }
+            },
+        )
+        .await
+        .unwrap();
+        assert!(outcome.interrupted);
+        assert_eq!(outcome.done, 4);
+        assert_eq!(outcome.skipped, 5);
+        assert_eq!(world.account.calls(), CREATES[..3]);
+        assert!(matches!(
+            world.entries().last(),
+            Some(Entry::Closed { outcome, .. }) if outcome.interrupted
+        ));
+        // The next pass does the rest.
+        assert!(world.apply(&world.create_plan()).await.is_complete());
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_outlives_the_grace_is_found_out_at_the_next_start() {
+    let world = World::new();
+    let (stopper, stop) = Stop::pair();
+    world.account.fail("CreateTargetGroup", 1, Fault::Hang);
+    let plan = world.create_plan();
+    let outcome = apply(
+        &plan,
+        "test",
+        world.ports(),
+        &world.store,
+        &stop,
+        &world.options,
+        &|progress| {
+            if let Progress::Begun { op, .. } = progress
+                && matches!(op.action, Action::CreateTargetGroup { .. })
+            {
+                stopper.stop(StopReason::Shutdown);
+            }
+        },
+    )
+    .await
+    .unwrap();
+    assert!(outcome.interrupted);
+    assert_eq!(world.seconds(), 15);
+    assert_eq!(world.store.unfinished().unwrap().len(), 1);
+
+    let resumed = resume(world.ports(), &world.store, &world.options)
+        .await
+        .unwrap();
+    assert_eq!((resumed.plans, resumed.happened, resumed.open), (1, 1, 0));
+    assert!(resumed.stacks.contains(&stack()));
+    assert!(world.store.unfinished().unwrap().is_empty());
+    let id = ResourceId::new(stack(), ResourceKind::TargetGroup, "tg");
+    assert!(world.store.applied().resources[&id].arn.is_some());
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_given_up() {
+    let world = World::new();
+    for nth in 1..=100 {
+        world.account.fail("RegisterTargets", nth, Fault::Hang);
+    }
+    let outcome = world.apply(&world.create_plan()).await;
+    assert_eq!(outcome.failed.len(), 1);
+    assert!(!outcome.failed[0].blocked);
+    assert_eq!(outcome.failed[0].error.effect, Effect::Unknown);
+    assert_eq!(outcome.unknown, [stack()].into());
+    assert!((120..300).contains(&world.seconds()), "{}", world.seconds());
+    // Known to be in doubt after a restart as well.
+    let resumed = resume(world.ports(), &world.store, &world.options)
+        .await
+        .unwrap();
+    assert!(resumed.stacks.contains(&stack()));
+}
+
+#[tokio::test]
+async fn a_plan_from_an_older_generation_writes_nothing() {
+    let world = World::new();
+    let plan = world.create_plan();
+    world.apply(&plan).await;
+    let calls = world.account.calls().len();
+    let stale = apply(
+        &plan,
+        "test",
+        world.ports(),
+        &world.store,
+        &Stop::never(),
+        &world.options,
+        &|_| {},
+    )
+    .await;
+    assert!(matches!(
+        stale,
+        Err(ApplyError::Store(StoreError::Stale { .. }))
+    ));
+    assert_eq!(world.account.calls().len(), calls);
+}
+
+/// Lessons F6: the process ends right before and right after the effect of each single write.
+#[tokio::test]
+async fn a_crash_around_any_call_leaves_nothing_doubled_or_forgotten() {
+    let straight = World::new();
+    straight.apply(&straight.create_plan()).await;
+    let created = straight.summary();
+    straight.apply(&straight.delete_plan()).await;
+    let deleted = straight.summary();
+
+    let mut crashes = 0;
+    for point in 0.. {
+        let dir = TempDir::new().unwrap();
+        let mut world = World::with(Store::open(dir.path()).unwrap());
+        world.account.crash_at(Some(point));
+        let mut crashed = run_until_crash(&world, &world.create_plan()).await;
+        if crashed {
+            world = restart(world, &dir).await;
+            converge(&world, World::create_plan).await;
+        }
+        assert_eq!(world.summary(), created, "point {point}");
+        if !crashed {
+            world
+                .account
+                .crash_at(Some(point - 2 * CREATES.len() as u32));
+            crashed = run_until_crash(&world, &world.delete_plan()).await;
+            if crashed {
+                world = restart(world, &dir).await;
+            }
+            converge(&world, World::delete_plan).await;
+            assert_eq!(world.summary(), deleted, "point {point}");
+        }
+        for create in CREATES {
+            let most = if create == "CreateRule" { 2 } else { 1 };
+            // A call before whose effect the process ended is repeated.
+            assert!(world.account.count(create) <= most + 1, "{create}");
+        }
+        if !crashed {
+            break;
+        }
+        crashes += 1;
+    }
+    // Two points at each of eight creates and three deletes.
+    assert_eq!(crashes, 22);
+}
+
+/// style §3.6: stop after every journal entry, resume.
+#[tokio::test]
+async fn a_crash_after_any_journal_entry_leaves_nothing_doubled_or_forgotten() {
+    let straight = World::new();
+    straight.apply(&straight.create_plan()).await;
+    let created = straight.summary();
+
+    let mut crashes = 0;
+    for stop_at in 0.. {
+        let dir = TempDir::new().unwrap();
+        let world = World::with(Store::open(dir.path()).unwrap());
+        let plan = world.create_plan();
+        let seen = AtomicUsize::new(0);
+        let progress = |_: Progress<'_>| {
+            if seen.fetch_add(1, Ordering::Relaxed) == stop_at {
+                // Ends the walk where it stands, without a word on standard error.
+                std::panic::resume_unwind(Box::new("crash"));
+            }
+        };
+        let ended = AssertUnwindSafe(apply(
+            &plan,
+            "test",
+            world.ports(),
+            &world.store,
+            &Stop::never(),
+            &world.options,
+            &progress,
+        ))
+        .catch_unwind()
+        .await;
+        if ended.is_ok() {
+            break;
+        }
+        crashes += 1;
+        let world = restart(world, &dir).await;
+        converge(&world, World::create_plan).await;
+        assert_eq!(world.summary(), created, "entry {stop_at}");
+    }
+    // Opened, a beginning and an end of nine operations, closed.
+    assert_eq!(crashes, 20);
+}
+
+async fn run_until_crash(world: &World, plan: &Plan) -> bool {
+    let crash = async {
+        while !world.account.crashed() {
+            yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        outcome = world.apply(plan) => {
+            assert!(outcome.is_complete(), "{outcome:?}");
+            false
+        }
+        () = crash => true,
+    }
+}
+
+/// The same world, and a daemon that knows only what is on disk.
+async fn restart(world: World, dir: &TempDir) -> World {
+    let World {
+        account,
+        cluster,
+        store,
+        options,
+    } = world;
+    drop(store);
+    account.crash_at(None);
+    let world = World {
+        account,
+        cluster,
+        store: Store::open(dir.path()).unwrap(),
+        options,
+    };
+    let unfinished = world.store.unfinished().unwrap().len();
+    let resumed = resume(world.ports(), &world.store, &world.options)
+        .await
+        .unwrap();
+    assert_eq!(resumed.plans, unfinished);
+    assert!(world.store.unfinished().unwrap().is_empty());
+    world
+}
+
+async fn converge(world: &World, planner: fn(&World) -> Plan) {
+    for _ in 0..3 {
+        let plan = planner(world);
+        let empty = plan.is_empty();
+        // What the planner finds there without an operation, it lets the store know.
+        let outcome = world.apply(&plan).await;
+        assert!(outcome.is_complete(), "{outcome:?}");
+        if empty {
+            return;
+        }
+    }
+    panic!("does not converge");
+}
+
+#[test]
+fn operations_on_a_replaced_resource_leave_the_record_of_its_successor_alone() {
+    let mut ops = Ops::default();
+    ops.group(ResourceKind::TargetGroup, "tg", |_| {
+        Action::DeleteTargetGroup {
+            arn: "arn:old".into(),
+        }
+    });
+    let op = ops.0.remove(0);
+    let mut applied = crate::model::applied::Applied::default();
+    let update = ResourceUpdate {
+        arn: Some("arn:new".into()),
+        ..ResourceUpdate::default()
+    };
+    applied.change(&AppliedChange::UpdateResource(op.resource.clone(), update));
+    let changes = effects::effects(&op, &op.action, &Output::default(), &applied);
+    assert!(changes.is_empty(), "{changes:?}");
+}
+
+#[tokio::test]
+async fn leaving_outranks_being_superseded() {
+    let (stopper, stop) = Stop::pair();
+    assert_eq!(stop.reason(), None);
+    stopper.stop(StopReason::Superseded);
+    assert_eq!(stop.told().await, StopReason::Superseded);
+    stopper.stop(StopReason::Shutdown);
+    stopper.stop(StopReason::Superseded);
+    assert_eq!(stop.told().await, StopReason::Shutdown);
+}

@@ -6,11 +6,10 @@ use serde_json::json;
 use super::*;
 use crate::{
     id::{ObjectRef, ResourceId, ResourceKind, StackId},
-    manifest::annotation::{Scheme, TargetType},
     model::{
         elb::{
-            HealthCheck, ListenerSpec, LoadBalancerSpec, Matcher, RuleSpec, TargetGroupSpec,
-            WeightedTargetGroup,
+            HealthCheck, ListenerSpec, LoadBalancerSpec, Matcher, RuleSpec, Scheme,
+            TargetGroupSpec, TargetType, WeightedTargetGroup,
         },
         iam::{PolicySpec, ProviderSpec, RoleSpec},
         net::{Permission, SecurityGroupSpec},
