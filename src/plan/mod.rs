@@ -25,6 +25,8 @@ pub mod record;
 pub mod render;
 mod role;
 
+pub use draft::object_id;
+
 use draft::Draft;
 use group::Group;
 use network::Network;
