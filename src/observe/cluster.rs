@@ -193,7 +193,7 @@ pub async fn lbc_active(
 pub fn needed_rights(
     wanted: &[ObjectSpec],
     leaving: &[&ObjectRef],
-    kinds: &BTreeMap<(String, String), KindFact>,
+    kinds: &BTreeMap<KindName, KindFact>,
 ) -> Vec<Right> {
     const NETWORKING: &str = "networking.k8s.io";
     let mut rights = BTreeSet::from([
@@ -279,12 +279,15 @@ pub async fn missing_rights(
     }
 }
 
+/// apiVersion and kind.
+type KindName = (String, String);
+
 /// How the kinds of these objects are served; kinds that are not served are left out.
 async fn kinds(
     cluster: &dyn ClusterRead,
     references: impl Iterator<Item = &ObjectRef>,
-) -> (BTreeMap<(String, String), KindFact>, Vec<Gap>) {
-    let names: BTreeSet<(String, String)> = references
+) -> (BTreeMap<KindName, KindFact>, Vec<Gap>) {
+    let names: BTreeSet<KindName> = references
         .map(|it| (it.api_version.clone(), it.kind.clone()))
         .collect();
     let calls: Vec<_> = names
@@ -294,7 +297,7 @@ async fn kinds(
             ((version, kind), answer)
         })
         .collect();
-    let mut answers: Vec<((String, String), Result<Option<KindFact>>)> = stream::iter(calls)
+    let mut answers: Vec<(KindName, Result<Option<KindFact>>)> = stream::iter(calls)
         .buffer_unordered(CONCURRENCY)
         .collect()
         .await;
@@ -397,3 +400,6 @@ fn gap(what: &str, error: &CallError) -> Gap {
         denied: error.is_denied(),
     }
 }
+
+#[cfg(test)]
+mod tests;
