@@ -9,6 +9,7 @@ use crate::{
     cluster::{ClusterWrite, ObjectEvent},
     id::{ObjectRef, Revision, StackId},
     plan::{
+        object_id,
         op::{Action, Cause, Difference, Held, Op, Plan},
         record::{FailedOp, Outcome},
     },
@@ -78,17 +79,21 @@ pub fn of_pass(
     events
 }
 
-/// The Events of what is held, also where there is no plan to carry out.
+/// The Events of what is held, also where there is no plan to carry out: of a stack on all of its objects, of an object
+/// on itself.
 pub fn of_held(held: &[Held], subjects: &Subjects) -> Vec<ObjectEvent> {
-    held.iter()
-        .flat_map(|held| {
-            let members = subjects.get(&held.stack);
-            members
-                .into_iter()
-                .flatten()
-                .map(move |subject| self::held(subject, held))
-        })
-        .collect()
+    let mut events = Vec::new();
+    for held in held {
+        for (stack, members) in subjects {
+            for subject in members {
+                let itself = object_id(&subject.object.key());
+                if held.stack == *stack || held.resource.as_ref() == Some(&itself) {
+                    events.push(self::held(subject, held));
+                }
+            }
+        }
+    }
+    events
 }
 
 /// A commit was rejected: one Event on each live object that a problem names, with all of its problems.
@@ -320,3 +325,6 @@ fn verb(action: &Action) -> &'static str {
         _ => "changed",
     }
 }
+
+#[cfg(test)]
+mod tests;
