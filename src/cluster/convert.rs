@@ -210,8 +210,8 @@ pub fn fingerprint(value: &Value, kind: &str) -> u64 {
         "Node" => serde_json::to_value(node(value)).unwrap_or_default(),
         _ => {
             let metadata = &value["metadata"];
-            let mut annotations = json!({"metadata": {"annotations": metadata["annotations"]}});
-            strip_revision(&mut annotations);
+            let mut stripped = json!({"metadata": {"annotations": metadata["annotations"]}});
+            strip_revision(&mut stripped);
             // An Ingress' status is ours to write: changed by hand it must come back.
             let status = match kind {
                 "Ingress" => value["status"].clone(),
@@ -220,7 +220,7 @@ pub fn fingerprint(value: &Value, kind: &str) -> u64 {
             json!([
                 metadata["uid"],
                 metadata["labels"],
-                annotations,
+                stripped["metadata"]["annotations"],
                 metadata["finalizers"],
                 metadata["deletionTimestamp"],
                 value["spec"],
@@ -379,6 +379,16 @@ mod tests {
         let base = fingerprint(&at("1", "True"), "Node");
         assert_eq!(base, fingerprint(&at("2", "True"), "Node"));
         assert_ne!(base, fingerprint(&at("1", "Unknown"), "Node"));
+    }
+
+    #[test]
+    fn our_revision_annotations_do_not_change_a_fingerprint() {
+        let plain = json!({"metadata": {"name": "i"}});
+        let sent = json!({"metadata": {"name": "i", "annotations": {"albsync.dev/revision": "1"}}});
+        let other = json!({"metadata": {"name": "i", "annotations": {"other": "1"}}});
+        let print = |value: &Value| fingerprint(value, "Ingress");
+        assert_eq!(print(&plain), print(&sent));
+        assert_ne!(print(&plain), print(&other));
     }
 
     #[test]

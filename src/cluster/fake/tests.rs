@@ -1,4 +1,10 @@
+use serde_json::json;
+
 use super::*;
+use crate::{
+    cluster::{ClusterRead, ClusterWrite},
+    model::observed::DryRun,
+};
 
 fn reference(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> ObjectRef {
     ObjectRef {

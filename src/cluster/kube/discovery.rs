@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{KindFact, KubeCluster, lock, request::Failure};
 
-type Kinds = BTreeMap<String, KindFact>;
+pub(super) type Kinds = BTreeMap<String, KindFact>;
 
 /// What was found so far, by apiVersion. Only what is served is remembered: an unknown kind is asked for each time, for
 /// its CRD may have come meanwhile.
@@ -35,8 +35,12 @@ impl Discovery {
             Err(failure) => return Err(failure),
         };
         let fact = kinds.get(kind).cloned();
-        lock(&self.versions).insert(api_version.to_owned(), kinds);
+        self.remember(api_version, kinds);
         Ok(fact)
+    }
+
+    pub fn remember(&self, api_version: &str, kinds: Kinds) {
+        lock(&self.versions).insert(api_version.to_owned(), kinds);
     }
 
     /// This version of the kind, or else any that is served: to find what was applied in a version that is gone.

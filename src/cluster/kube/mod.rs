@@ -34,6 +34,8 @@ mod discovery;
 mod event;
 mod object;
 mod request;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use discovery::Discovery;
@@ -56,6 +58,8 @@ pub struct ClusterOptions {
     pub call_timeout: Duration,
     /// Asked of the server for each watch. Below 240 s, or quiet watches die unnoticed behind balancers (lessons G1).
     pub watch_timeout: Duration,
+    /// A watch that the server has not ended this long after that time is dead: we end it.
+    pub watch_grace: Duration,
 }
 
 impl Default for ClusterOptions {
@@ -66,6 +70,7 @@ impl Default for ClusterOptions {
             connect_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(30),
             watch_timeout: Duration::from_secs(220),
+            watch_grace: Duration::from_secs(15),
         }
     }
 }
@@ -94,7 +99,7 @@ impl KubeCluster {
         config.connect_timeout = Some(options.connect_timeout);
         config.write_timeout = Some(options.call_timeout);
         // Counted from the request on, so that it also ends a watch whose connection died silently.
-        config.read_timeout = Some(options.watch_timeout + Duration::from_secs(30));
+        config.read_timeout = Some(options.watch_timeout + options.watch_grace * 2);
         config.reset_reader_on_write = true;
         // Retrying is ours (decision 21 of the spec).
         config.default_retry = false;

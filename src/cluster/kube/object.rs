@@ -314,10 +314,6 @@ fn verdict(failure: Failure, value: &Value) -> std::result::Result<DryRun, Failu
         400 | 403 | 405 | 406 | 413 | 415 | 422 => {
             Ok(DryRun::Refused(scrub(&status.message, value)))
         }
-        // Older API servers answer so for a field that the schema does not have.
-        500 if said("failed to create typed patch object") || said("failed to create manager") => {
-            Ok(DryRun::Refused(scrub(&status.message, value)))
-        }
         _ => Err(Failure::Api(status)),
     }
 }

@@ -180,7 +180,14 @@ impl From<::kube::Error> for Failure {
     fn from(error: ::kube::Error) -> Self {
         use ::kube::Error as E;
         match error {
-            E::Api(status) => Self::Api(status),
+            E::Api(mut status) => {
+                // What the schema does not know is answered with 500 and no reason, yet it is a definite refusal.
+                if status.code == 500 && status.message.contains("failed to create typed patch") {
+                    status.code = 422;
+                    status.reason = "Invalid".to_owned();
+                }
+                Self::Api(status)
+            }
             E::BuildRequest(error) => Self::Unsent(error.to_string()),
             E::Auth(error) => Self::Unsent(auth_text(&error)),
             E::Service(error) => match error.downcast_ref::<AuthError>() {

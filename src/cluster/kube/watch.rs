@@ -27,8 +27,6 @@ const WATCHED: [Collection; 5] = [
     Collection::INGRESS_CLASSES,
 ];
 
-/// The server ends a watch itself after the time that we ask for; this much later we do.
-const IDLE_GRACE: Duration = Duration::from_secs(15);
 /// What was missed for whatever reason is found by then.
 const RELIST: Duration = Duration::from_secs(900);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -113,7 +111,7 @@ async fn follow(
     let request = Request::new(collection.path(None))
         .watch(&params, &version)
         .map_err(|error| Failure::Unsent(error.to_string()))?;
-    let deadline = tokio::time::Instant::now() + timeout + IDLE_GRACE;
+    let deadline = tokio::time::Instant::now() + timeout + cluster.inner.options.watch_grace;
     let silent = || Failure::Lost("the watch fell silent".to_owned());
     let opened = tokio::time::timeout(
         cluster.inner.options.call_timeout,
