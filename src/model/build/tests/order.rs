@@ -20,6 +20,7 @@ fn rich() -> (Manifests, Facts) {
         .objects
         .push(bare("v1", "ConfigMap", Some("default"), "app1"));
     manifests.objects.push(deployment("app3", "app3"));
+    add_doubles(&mut manifests);
     let mut facts = facts();
     facts.nodes.as_mut().unwrap().push(node("i-3", "True"));
     let groups = ["sg-a", "sg-b"].map(SecurityGroupId::from).into();
@@ -29,6 +30,28 @@ fn rich() -> (Manifests, Facts) {
         .unwrap()
         .insert("i-3".into(), groups);
     (manifests, facts)
+}
+
+/// Second documents of the same names, which parsing refuses: even then the result depends on their places alone.
+fn add_doubles(manifests: &mut Manifests) {
+    let mut ingress = ingress("second", vec![path("/other", PathType::Exact, "app1", 500)]);
+    ingress.origin = at(499);
+    manifests.ingresses.push(ingress);
+    let mut service = service("app2");
+    service.origin = at(510);
+    service.options.target_group.health_check_path = Some(located("/other".into()));
+    manifests.services.push(service);
+    let mut account = account("app1");
+    account.origin = at(520);
+    account.role.description = "other".into();
+    manifests.iam_service_accounts.push(account);
+    let mut class = class("aws", "k8s.io/nginx", false);
+    class.origin = at(530);
+    manifests.classes.push(class);
+    let mut object = bare("v1", "Service", Some("default"), "app1");
+    object.origin = at(540);
+    object.value["spec"] = json!({ "other": true });
+    manifests.objects.push(object);
 }
 
 /// Sorts by keys that the test draws: any permutation.
