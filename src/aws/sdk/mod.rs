@@ -108,11 +108,14 @@ impl fmt::Debug for Sdk {
 impl Sdk {
     /// Prepares the clients, with credentials by the default chain; nothing is called yet.
     pub async fn connect(options: &SdkOptions) -> Self {
-        let shared = shared_config(options).await;
+        Self::of_config(&shared_config(options).await, options)
+    }
+
+    fn of_config(shared: &SdkConfig, options: &SdkOptions) -> Self {
         let endpoints = &options.endpoints;
         macro_rules! client {
             ($sdk:ident, $endpoint:expr) => {{
-                let mut config = $sdk::config::Builder::from(&shared);
+                let mut config = $sdk::config::Builder::from(shared);
                 // Only where we have one: nothing would switch off what the environment says.
                 if $endpoint.is_some() {
                     config.set_endpoint_url($endpoint.clone());
