@@ -63,33 +63,69 @@ pub struct Rate {
     pub burst: u32,
 }
 
-/// The buckets of all classes; a class that is not named has its default.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Rates(pub BTreeMap<Class, Rate>);
+/// The buckets of all classes.
+///
+/// The defaults are half of what AWS publishes, or of the careful guesses of aws-deploy §10.7 and irsa §6.7 where it
+/// doesn't.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Rates {
+    pub elb_describe: Rate,
+    pub elb_modify: Rate,
+    pub elb_register: Rate,
+    pub elb_write: Rate,
+    pub ec2_read: Rate,
+    pub ec2_write: Rate,
+    pub iam_read: Rate,
+    pub iam_write: Rate,
+    pub account: Rate,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        let rate = |per_second, burst| Rate { per_second, burst };
+        Self {
+            elb_describe: rate(5.0, 20),
+            elb_modify: rate(1.5, 10),
+            elb_register: rate(2.0, 10),
+            elb_write: rate(2.0, 20),
+            ec2_read: rate(5.0, 25),
+            ec2_write: rate(2.5, 25),
+            iam_read: rate(10.0, 20),
+            iam_write: rate(2.5, 10),
+            account: rate(2.0, 10),
+        }
+    }
+}
 
 impl Rates {
-    /// Half of what AWS publishes, or of the careful guesses of aws-deploy §10.7 and irsa §6.7 where it doesn't.
-    pub const fn default_of(class: Class) -> Rate {
-        let (per_second, burst) = match class {
-            Class::ElbDescribe => (5.0, 20),
-            Class::ElbModify => (1.5, 10),
-            Class::ElbRegister => (2.0, 10),
-            Class::ElbWrite => (2.0, 20),
-            Class::Ec2Read => (5.0, 25),
-            Class::Ec2Write => (2.5, 25),
-            Class::IamRead => (10.0, 20),
-            Class::IamWrite => (2.5, 10),
-            Class::Account => (2.0, 10),
-        };
-        Rate { per_second, burst }
+    /// The same for all classes.
+    pub const fn all(rate: Rate) -> Self {
+        Self {
+            elb_describe: rate,
+            elb_modify: rate,
+            elb_register: rate,
+            elb_write: rate,
+            ec2_read: rate,
+            ec2_write: rate,
+            iam_read: rate,
+            iam_write: rate,
+            account: rate,
+        }
     }
 
-    pub fn of(&self, class: Class) -> Rate {
-        self.0
-            .get(&class)
-            .copied()
-            .unwrap_or_else(|| Self::default_of(class))
+    pub const fn of(&self, class: Class) -> Rate {
+        match class {
+            Class::ElbDescribe => self.elb_describe,
+            Class::ElbModify => self.elb_modify,
+            Class::ElbRegister => self.elb_register,
+            Class::ElbWrite => self.elb_write,
+            Class::Ec2Read => self.ec2_read,
+            Class::Ec2Write => self.ec2_write,
+            Class::IamRead => self.iam_read,
+            Class::IamWrite => self.iam_write,
+            Class::Account => self.account,
+        }
     }
 }
 
@@ -450,12 +486,12 @@ mod tests {
 
     /// 20 per second, two at once.
     fn slow_describes() -> Governor {
-        Governor::new(&Rates(BTreeMap::from([(
-            Class::ElbDescribe,
-            Rate {
+        Governor::new(&Rates {
+            elb_describe: Rate {
                 per_second: 20.0,
                 burst: 2,
             },
-        )])))
+            ..Rates::default()
+        })
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     },
 };
 
+pub mod cache;
 pub mod fake;
 pub mod governor;
 #[cfg(feature = "live")]

@@ -619,7 +619,10 @@ async fn roles_and_policies_live_their_whole_life() {
     match sdk.add_client_id(&created, "sts.amazonaws.com").await {
         Ok(()) => drop(clients.insert("sts.amazonaws.com".to_owned())),
         // moto has no such operation.
-        Err(error) => assert!(error.message.contains("does not know this operation"), "{error}"),
+        Err(error) => assert!(
+            error.message.contains("does not know this operation"),
+            "{error}"
+        ),
     }
     let provider = sdk.provider(&created).await.unwrap().unwrap();
     assert_eq!(provider.client_ids, clients);

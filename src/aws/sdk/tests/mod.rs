@@ -28,10 +28,6 @@ async fn with_keys(options: &SdkOptions) -> Sdk {
 }
 
 fn options(url: &str) -> SdkOptions {
-    let fast = Rate {
-        per_second: 1000.0,
-        burst: 1000,
-    };
     SdkOptions {
         region: "us-east-1".to_owned(),
         vpc_id: "vpc-1".to_owned(),
@@ -41,7 +37,10 @@ fn options(url: &str) -> SdkOptions {
             attempt: Duration::from_secs(10),
             operation: Duration::from_secs(10),
         },
-        rates: Rates(BTreeMap::from(Class::ALL.map(|class| (class, fast)))),
+        rates: Rates::all(Rate {
+            per_second: 1000.0,
+            burst: 1000,
+        }),
     }
 }
 
