@@ -137,3 +137,62 @@ fn unreadable(path: &RepoPath, error: &std::io::Error) -> SourceError {
         detail: format!("cannot be read: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_plain_directory_is_read_by_the_same_rules() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        fs::create_dir_all(at("a/b")).unwrap();
+        fs::create_dir_all(at(".git")).unwrap();
+        fs::write(at(".git/x.yaml"), "no").unwrap();
+        fs::write(at("a/one.yaml"), "1").unwrap();
+        fs::write(at("a/b/two.yml"), "2").unwrap();
+        fs::write(at("a/policy.json"), "{}").unwrap();
+        symlink("one.yaml", at("a/link.yaml")).unwrap();
+        let read = |paths: &[&str]| {
+            let paths: Vec<RepoPath> = paths.iter().map(|path| RepoPath::new(*path)).collect();
+            read_named(
+                dir.path(),
+                &paths,
+                &BTreeSet::from([RepoPath::new("a/policy.json")]),
+            )
+        };
+        let snapshot = read(&["."]).unwrap();
+        assert_eq!(snapshot.commit, None);
+        let files: Vec<&str> = snapshot.files.keys().map(RepoPath::as_str).collect();
+        assert_eq!(
+            files,
+            ["a/b/two.yml", "a/link.yaml", "a/one.yaml", "a/policy.json"]
+        );
+        assert_eq!(read(&["gone"]).unwrap_err().reason(), "PathNotFound");
+
+        symlink("/etc/hostname", at("a/out.yaml")).unwrap();
+        let refused = |error: SourceError| match error {
+            SourceError::Refused { refusal, path, .. } => (refusal, path.to_string()),
+            other => panic!("{other}"),
+        };
+        assert_eq!(
+            refused(read(&["."]).unwrap_err()),
+            (Refusal::Symlink, "a/out.yaml".to_owned())
+        );
+        fs::remove_file(at("a/out.yaml")).unwrap();
+        fs::create_dir_all(at("sub/.git")).unwrap();
+        assert_eq!(
+            refused(read(&["."]).unwrap_err()),
+            (Refusal::Submodule, "sub".to_owned())
+        );
+        fs::remove_dir_all(at("sub")).unwrap();
+        fs::write(at("a/big.yaml"), vec![b'#'; (4 << 20) + 1]).unwrap();
+        assert_eq!(read(&["."]).unwrap_err().reason(), "TooLarge");
+        assert_eq!(
+            super::read(&at("gone"), &[]).unwrap_err().reason(),
+            "RemoteUnavailable"
+        );
+    }
+}
