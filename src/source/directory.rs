@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Refusal, Snapshot, SourceError,
-    walk::{self, Entry, Kind, MAX_FILE_BYTES, Tree},
+    walk::{self, Entry, Kind, Listing, MAX_FILE_BYTES, Tree},
 };
 use crate::id::{RepoPath, Revision};
 
@@ -48,11 +48,7 @@ impl Tree for Directory<'_> {
         self.root.to_owned()
     }
 
-    fn list(
-        &self,
-        directory: &PathBuf,
-        path: &RepoPath,
-    ) -> Result<Vec<(Vec<u8>, Entry<PathBuf>)>, SourceError> {
+    fn list(&self, directory: &PathBuf, path: &RepoPath) -> Result<Listing<PathBuf>, SourceError> {
         let mut entries = Vec::new();
         let listing = fs::read_dir(directory).map_err(|error| unreadable(path, &error))?;
         for entry in listing {

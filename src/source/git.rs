@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Commit, History, Snapshot, Source, SourceError,
-    walk::{self, Entry, Kind, MAX_FILE_BYTES, Tree},
+    walk::{self, Entry, Kind, Listing, MAX_FILE_BYTES, Tree},
 };
 use crate::{
     config::SourceConfig,
@@ -422,11 +422,7 @@ impl Tree for CommitTree<'_> {
         self.root
     }
 
-    fn list(
-        &self,
-        directory: &Oid,
-        _path: &RepoPath,
-    ) -> Result<Vec<(Vec<u8>, Entry<Oid>)>, SourceError> {
+    fn list(&self, directory: &Oid, _path: &RepoPath) -> Result<Listing<Oid>, SourceError> {
         let tree = self
             .repository
             .find_tree(*directory)

@@ -40,6 +40,9 @@ pub(super) struct Entry<N> {
     pub(super) node: N,
 }
 
+/// The entries of a directory by their names.
+pub(super) type Listing<N> = Vec<(Vec<u8>, Entry<N>)>;
+
 /// A tree of files, of a commit or on disk. Nothing in it follows links.
 pub(super) trait Tree {
     /// How an entry is found again.
@@ -51,7 +54,7 @@ pub(super) trait Tree {
         &self,
         directory: &Self::Node,
         path: &RepoPath,
-    ) -> Result<Vec<(Vec<u8>, Entry<Self::Node>)>, SourceError>;
+    ) -> Result<Listing<Self::Node>, SourceError>;
     fn child(
         &self,
         directory: &Self::Node,
