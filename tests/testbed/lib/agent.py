@@ -285,6 +285,9 @@ def main():
         ready.write("ready\n")
         ready.close()
         bed.watch()
+        if bed.options["purge"]:
+            bed.children.kill_all()
+            shutil.rmtree(directory, ignore_errors=True)
     except Stop:
         print("told to stop", flush=True)
     except Exception as error:  # noqa: BLE001 - `up` says it
