@@ -134,7 +134,7 @@ impl Disk {
     }
 
     pub(super) fn get(&self, part: Part, key: &[u8]) -> DiskResult<Option<Vec<u8>>> {
-        let stored = self.run(|| Ok(self.tree(part).get(key)?))?;
+        let stored = self.run(|| self.tree(part).get(key))?;
         stored
             .map(|value| self.assemble(part, key, &value))
             .transpose()
@@ -231,7 +231,7 @@ impl Disk {
 
     /// Turns one write into writes of at most [`CHUNK_BYTES`], chunks of an older value removed.
     fn flatten(&self, write: &Write, flat: &mut Vec<Write>) -> DiskResult<()> {
-        let old = self.run(|| Ok(self.tree(write.part).get(&write.key)?))?;
+        let old = self.run(|| self.tree(write.part).get(&write.key))?;
         let old_chunks = match old.as_deref() {
             Some([CHUNKED, count @ ..]) => chunk_count(count).unwrap_or(0),
             _ => 0,
@@ -282,7 +282,7 @@ impl Disk {
                 let mut whole = Vec::new();
                 for index in 0..count {
                     let chunk = self
-                        .run(|| Ok(self.tree(Part::Chunks).get(chunk_key(part, key, index))?))?
+                        .run(|| self.tree(Part::Chunks).get(chunk_key(part, key, index)))?
                         .ok_or_else(|| DiskError::Damaged("a chunk is missing".to_owned()))?;
                     whole.extend_from_slice(&chunk);
                 }

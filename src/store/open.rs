@@ -20,6 +20,8 @@ const KEPT_CORRUPT: usize = 3;
 const OPENINGS: u32 = 3;
 /// Live data is a few MiB; a store that takes longer is in a loop.
 const OPEN_DEADLINE: Duration = Duration::from_secs(30);
+/// How long the directory's lock may take to come free.
+const HOLDER_PATIENCE: Duration = Duration::from_secs(1);
 /// How long threads of a dropped handle may keep sled's lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// Below this a store is never worth compacting.
@@ -39,18 +41,25 @@ pub(super) fn hold(dir: &Path) -> Result<File> {
         .write(true)
         .open(dir.join("holder"))
         .map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            // A holder that is just writing its name leaves an empty or partial text: then it stays unnamed.
-            let _ = file.read_to_string(&mut text);
-            return Err(StoreError::Held {
-                dir: dir.to_owned(),
-                holder: serde_json::from_str(&text).ok(),
-            });
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            // Held a moment longer by a child between fork and exec, or by a daemon that is just leaving.
+            Err(TryLockError::WouldBlock) if start.elapsed() < HOLDER_PATIENCE => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                // A holder that is just writing its name leaves an empty or partial text: then it stays unnamed.
+                let _ = file.read_to_string(&mut text);
+                return Err(StoreError::Held {
+                    dir: dir.to_owned(),
+                    holder: serde_json::from_str(&text).ok(),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
-        Err(TryLockError::Error(source)) => return Err(unusable(source)),
     }
     let holder = Holder {
         pid: std::process::id(),

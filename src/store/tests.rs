@@ -650,6 +650,84 @@ fn flipped_and_cut_files_never_stop_the_daemon() {
     assert!(tried >= 24, "only {tried} damages tried");
 }
 
+const KILLED_DIR: &str = "ALBSYNC_TEST_KILLED_DIR";
+
+/// Not a test by itself: the process that [`nothing_acknowledged_is_lost_when_killed`] kills.
+#[test]
+fn writes_until_killed() {
+    let Some(dir) = std::env::var_os(KILLED_DIR) else {
+        return;
+    };
+    let store = Store::open(Path::new(&dir)).unwrap();
+    assert_eq!(store.opened().recovered, None);
+    loop {
+        let journal = store
+            .open_plan(&plan(store.generation(), vec![delete_rule(0)]), "t", AT)
+            .unwrap();
+        let generation = journal.generation().0;
+        for count in 1..=20 {
+            let (id, value) = resource(count);
+            journal
+                .append_with(&begun(count), &[AppliedChange::SetResource(id, value)])
+                .unwrap();
+            println!("acknowledged {generation} {count}");
+        }
+        journal.append(&closed()).unwrap();
+    }
+}
+
+/// Lessons F1, gitops Q9: each cycle kills the writer at another moment.
+#[test]
+fn nothing_acknowledged_is_lost_when_killed() {
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
+    let dir = TempDir::new().unwrap();
+    for cycle in 0..20 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "store::tests::writes_until_killed",
+                "--nocapture",
+            ])
+            .env(KILLED_DIR, dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut acknowledged = (0, 0);
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        for (read, line) in lines.enumerate() {
+            let line = line.unwrap_or_default();
+            let mut words = line
+                .split_whitespace()
+                .skip_while(|word| *word != "acknowledged");
+            if let (Some(_), Some(generation), Some(count)) =
+                (words.next(), words.next(), words.next())
+            {
+                acknowledged = (generation.parse().unwrap(), count.parse().unwrap());
+            }
+            if read == 5 + cycle * 7 {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        let (generation, count): (u64, usize) = acknowledged;
+        assert!(generation > 0, "cycle {cycle}: nothing was written");
+        let store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.opened().recovered, None, "cycle {cycle}");
+        assert!(store.generation().0 >= generation, "cycle {cycle}");
+        let plans = store.plans(usize::MAX).unwrap();
+        let last = plans.iter().find(|plan| plan.generation.0 == generation);
+        assert!(last.unwrap().entries.len() >= count, "cycle {cycle}");
+        assert!(
+            store.applied().resources.len() >= count,
+            "cycle {cycle}: an entry without what it teaches"
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 20, ..ProptestConfig::default() })]
 
