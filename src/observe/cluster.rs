@@ -21,9 +21,8 @@ use crate::{
 /// Calls in flight at once: quick, and far below what API priority and fairness gives one client.
 const CONCURRENCY: usize = 8;
 
-/// The annotation that made an Ingress ours before classes existed, and the value that the AWS controller looks for.
+/// The annotation that made an Ingress ours before classes existed.
 const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
-const CLASS_ANNOTATION_OURS: &str = "alb";
 const GROUP_ANNOTATION: &str = "alb.ingress.kubernetes.io/group.name";
 
 /// What is to be looked up; what is not asked for stays `None` in the facts.
@@ -44,6 +43,17 @@ pub enum Scope {
     All,
     /// Those that differ from what was applied last, and these: an event named them, or the pass needs them.
     Changed { also: BTreeSet<ObjectKey> },
+}
+
+/// What makes an Ingress ours (ingress-model §1.1).
+#[derive(Clone, Debug, Default)]
+pub struct OurClasses {
+    /// IngressClasses, of git or of the cluster, whose controller is ours.
+    pub names: BTreeSet<String>,
+    /// The value of the older annotation that means us; empty: `alb` or nothing.
+    pub annotation: String,
+    /// The cluster's default class is one of ours, so an Ingress without class is, too.
+    pub default_is_ours: bool,
 }
 
 /// An Ingress of our class that git does not hold (decision 3 of the spec).
@@ -135,14 +145,12 @@ pub async fn objects(
     (found, gaps)
 }
 
-/// Ingresses of our classes in the cluster that neither git nor our inventory holds. `default_is_ours`: the cluster's
-/// default class is one of ours, so an Ingress without class is, too.
+/// Ingresses of our classes in the cluster that neither git nor our inventory holds.
 pub async fn foreign_ingresses(
     cluster: &dyn ClusterRead,
     wanted: &[ObjectSpec],
     inventory: &BTreeMap<ObjectKey, AppliedObject>,
-    our_classes: &BTreeSet<String>,
-    default_is_ours: bool,
+    classes: &OurClasses,
 ) -> (Vec<ForeignIngress>, Vec<Gap>) {
     let live = match cluster.ingresses().await {
         Ok(live) => live,
@@ -151,7 +159,7 @@ pub async fn foreign_ingresses(
     let wanted: BTreeSet<ObjectKey> = wanted.iter().map(|spec| spec.reference.key()).collect();
     let mut foreign: Vec<ForeignIngress> = live
         .iter()
-        .filter(|ingress| is_ours(&ingress.value, our_classes, default_is_ours))
+        .filter(|ingress| classes.holds(&ingress.value))
         .map(|ingress| ForeignIngress {
             object: ingress.reference.key(),
             group: group_of(ingress),
@@ -347,14 +355,17 @@ async fn one<'a>(
     (reference, observed)
 }
 
-/// An Ingress is ours by its older annotation if it has one, else by its class, else by the default (ingress-model §1.1).
-fn is_ours(ingress: &Value, our_classes: &BTreeSet<String>, default_is_ours: bool) -> bool {
-    let annotation = ingress["metadata"]["annotations"][CLASS_ANNOTATION].as_str();
-    let class = ingress["spec"]["ingressClassName"].as_str();
-    match (annotation, class) {
-        (Some(annotation), _) => annotation == CLASS_ANNOTATION_OURS,
-        (None, Some(class)) => our_classes.contains(class),
-        (None, None) => default_is_ours,
+impl OurClasses {
+    /// By its older annotation if it has one, else by its class, else by the default.
+    fn holds(&self, ingress: &Value) -> bool {
+        let annotation = ingress["metadata"]["annotations"][CLASS_ANNOTATION].as_str();
+        let class = ingress["spec"]["ingressClassName"].as_str();
+        match (annotation, class) {
+            (Some(value), _) if self.annotation.is_empty() => value.is_empty() || value == "alb",
+            (Some(value), _) => value == self.annotation,
+            (None, Some(class)) => self.names.contains(class),
+            (None, None) => self.default_is_ours,
+        }
     }
 }
 

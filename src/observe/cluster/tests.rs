@@ -255,17 +255,18 @@ async fn ingresses_of_our_class_that_git_does_not_hold_are_foreign() {
     ] {
         fake.put("someone", foreign.value);
     }
-    let classes = BTreeSet::from(["aws".to_owned()]);
-    let of = |default| {
-        let (fake, wanted, inventory, classes) = (&fake, [ours.clone()], &inventory, &classes);
+    let of = |default_is_ours| {
+        let classes = OurClasses {
+            names: BTreeSet::from(["aws".to_owned()]),
+            annotation: "alb".to_owned(),
+            default_is_ours,
+        };
+        let (fake, wanted, inventory) = (&fake, [ours.clone()], &inventory);
         async move {
-            let (foreign, gaps) =
-                foreign_ingresses(fake, &wanted, inventory, classes, default).await;
+            let (foreign, gaps) = foreign_ingresses(fake, &wanted, inventory, &classes).await;
             assert_eq!(gaps, []);
-            foreign
-                .into_iter()
-                .map(|it| (it.object.name, it.group))
-                .collect::<Vec<_>>()
+            let pairs = foreign.into_iter().map(|it| (it.object.name, it.group));
+            pairs.collect::<Vec<_>>()
         }
     };
     let pair = |name: &str, group: &str| (name.to_owned(), group.to_owned());
@@ -376,8 +377,7 @@ fn observing_can_be_done_on_another_thread() {
         &fake,
         &wanted,
         &inventory,
-        &BTreeSet::new(),
-        false,
+        &OurClasses::default(),
     ));
     sendable(lbc_active(&fake, "lbc", Timestamp::UNIX_EPOCH));
 }
