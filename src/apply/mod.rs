@@ -19,6 +19,7 @@ pub mod clock;
 pub mod effects;
 pub mod exec;
 pub mod find;
+mod nature;
 pub mod outputs;
 pub mod resume;
 pub mod retry;
