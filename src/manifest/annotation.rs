@@ -140,9 +140,7 @@ fn one(given: &Given, suffix: &str, on: On, options: &mut IngressOptions, report
             given.key_origin.clone(),
             format!("there is no annotation {}", given.key),
         );
-        let names = TABLE.iter().map(|row| row.name);
-        problem.hint =
-            nearest(suffix, names).map(|name| format!("did you mean \"{PREFIX}/{name}\"?"));
+        problem.hint = near(suffix).map(|name| format!("did you mean \"{PREFIX}/{name}\"?"));
         report.add(problem);
         return;
     };
@@ -162,6 +160,17 @@ fn one(given: &Given, suffix: &str, on: On, options: &mut IngressOptions, report
             &format!("the annotation {}", given.key),
         ),
     }
+}
+
+/// The name that was probably meant; of a family, the part before the free name is compared.
+fn near(suffix: &str) -> Option<String> {
+    let whole = TABLE.iter().filter(|row| !row.is_family);
+    if let Some(name) = nearest(suffix, whole.map(|row| row.name)) {
+        return Some(name.to_owned());
+    }
+    let head = format!("{}.", suffix.split_once('.')?.0);
+    let families = TABLE.iter().filter(|row| row.is_family);
+    nearest(&head, families.map(|row| row.name)).map(|name| format!("{name}<name>"))
 }
 
 /// Refuses annotations of the table on kinds where nobody reads them.

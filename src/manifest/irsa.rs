@@ -9,7 +9,7 @@ use crate::{
 
 mod read;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use read::ROLE_ARN;
 pub(super) use read::{check_description, iam_service_account, service_account};

@@ -1,1 +1,477 @@
+//! What the other modules' tests share, and the reading of whole snapshots.
 
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A snapshot of these files.
+pub(super) fn snapshot(files: &[(&str, &str)]) -> Snapshot {
+    Snapshot {
+        commit: None,
+        files: files
+            .iter()
+            .map(|(path, text)| (RepoPath::from(*path), text.as_bytes().to_vec()))
+            .collect(),
+    }
+}
+
+pub(super) fn read(files: &[(&str, &str)]) -> Checked<Manifests> {
+    parse(&snapshot(files), &ParseOptions::default())
+}
+
+/// The problems of one file `a.yaml` beside [`CLASS`], as they are printed.
+pub(super) fn problems(text: &str) -> Vec<String> {
+    printed(&[("a.yaml", text), ("class.yaml", CLASS)])
+}
+
+pub(super) fn printed(files: &[(&str, &str)]) -> Vec<String> {
+    read(files)
+        .problems
+        .iter()
+        .map(Problem::to_string)
+        .collect()
+}
+
+pub(super) fn good(files: &[(&str, &str)]) -> Manifests {
+    let read = read(files);
+    assert_eq!(read.problems, []);
+    read.value
+}
+
+pub(super) const CLASS: &str = "apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata:
+  name: aws
+spec:
+  controller: ingress.k8s.aws/alb
+";
+
+const TUTORIAL: &str = "apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: app-aws-ingress
+  annotations:
+    alb.ingress.kubernetes.io/scheme: internet-facing
+spec:
+  ingressClassName: aws
+  rules:
+  - host: sample-app.mamezou-tech.com
+    http:
+      paths:
+      - path: /app1
+        pathType: Prefix
+        backend:
+          service:
+            name: app1
+            port:
+              number: 80
+      - path: /app2
+        pathType: Prefix
+        backend:
+          service:
+            name: app2
+            port:
+              number: 80
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: app1
+spec:
+  type: NodePort
+  selector:
+    app: app1
+  ports:
+  - name: http
+    port: 80
+    targetPort: http
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: app1
+spec:
+  replicas: 2
+---
+apiVersion: example.com/v1
+kind: Widget
+metadata:
+  name: w
+";
+
+#[test]
+fn the_tutorial_is_read_whole() {
+    let manifests = good(&[("a/tutorial.yaml", TUTORIAL), ("class.yaml", CLASS)]);
+    let kinds: Vec<String> = manifests
+        .objects
+        .iter()
+        .map(|object| object.reference.to_string())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "Service default/app1",
+            "Deployment default/app1",
+            "Widget w",
+            "Ingress default/app-aws-ingress",
+            "IngressClass aws",
+        ]
+    );
+    assert_eq!(
+        manifests.objects[0].value["metadata"]["namespace"],
+        "default"
+    );
+    assert_eq!(
+        manifests.objects[2].value["metadata"].get("namespace"),
+        None
+    );
+    let ingress = &manifests.ingresses[0];
+    assert_eq!(ingress.key(), "default/app-aws-ingress");
+    assert_eq!(
+        ingress.options.load_balancer.scheme.as_ref().unwrap().value,
+        annotation::Scheme::InternetFacing
+    );
+    let path = &ingress.rules[0].paths[1];
+    assert_eq!(path.path, "/app2");
+    assert_eq!(path.origin, Origin::new("a/tutorial.yaml", 20, 15));
+    assert_eq!(
+        path.backend.value,
+        Backend::Service {
+            name: "app2".to_owned(),
+            port: ingress::PortRef::Number(80)
+        }
+    );
+    let service = &manifests.services[0];
+    assert_eq!(service.service_type, "NodePort");
+    assert_eq!(
+        service.ports[0].target_port,
+        ingress::PortRef::Name("http".to_owned())
+    );
+}
+
+#[test]
+fn objects_are_counted_by_watched_path_and_others_are_not_read() {
+    let object =
+        |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n");
+    let (a, b, c) = (object("a"), object("b"), object("c"));
+    let list = format!(
+        "apiVersion: v1\nkind: List\nitems:\n- {}\n",
+        object("d").replace('\n', "\n  ").trim_end()
+    );
+    let snapshot = snapshot(&[
+        ("prod/a.yaml", &a),
+        ("prod/b.yml", &b),
+        ("prod/deep/list.yaml", &list),
+        ("production/c.yaml", &c),
+        ("prod/readme.md", "{{"),
+        ("other/broken.yaml", "{{"),
+    ]);
+    let options = ParseOptions {
+        watched: vec!["prod/".into(), "empty".into()],
+        ..ParseOptions::default()
+    };
+    let read = parse(&snapshot, &options);
+    assert_eq!(read.problems, []);
+    assert_eq!(read.value.objects.len(), 3);
+    assert_eq!(read.value.watched[&RepoPath::from("prod/")], 3);
+    assert_eq!(read.value.watched[&RepoPath::from("empty")], 0);
+}
+
+#[test]
+fn each_document_defect_has_its_place() {
+    let table = [
+        (
+            "- a\n",
+            "a.yaml:1:1: problem[not-an-object]: this document is no Kubernetes object; it must be a mapping with apiVersion, kind and metadata",
+        ),
+        (
+            "kind: Service\nmetadata: {name: a}\n",
+            "a.yaml:1:1: problem[not-an-object]: this document has no apiVersion",
+        ),
+        (
+            "apiversion: v1\nkind: ConfigMap\nmetadata: {name: a}\n",
+            "a.yaml:1:1: problem[not-an-object]: this document has no apiVersion; did you mean \"apiVersion\"?",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\n",
+            "a.yaml:1:1: problem[not-an-object]: ConfigMap: metadata is missing",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  generateName: a-\n",
+            "a.yaml:4:3: problem[not-an-object]: ConfigMap: this object has no name; a generated name cannot be converged: write metadata.name",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: A_b\n",
+            "a.yaml:4:9: problem[bad-name]: ConfigMap default/A_b: metadata.name cannot be \"A_b\"; up to 253 lower-case letters, digits, `-` and `.`, each part beginning and ending with a letter or digit",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: 5\n",
+            "a.yaml:4:9: problem[wrong-type]: ConfigMap: metadata.name must be text, not `5`; put it in quotes",
+        ),
+        (
+            "apiVersion: networking.k8s.io/v1\nkind: Ingres\nmetadata: {name: a}\n",
+            "a.yaml:2:7: problem[unknown-kind]: Ingres a: there is no Ingres in networking.k8s.io/v1; did you mean \"Ingress\"?",
+        ),
+        (
+            "apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: a}\n",
+            "a.yaml:1:13: problem[obsolete-api]: Ingress a: Ingress of extensions/v1beta1 is not served; write networking.k8s.io/v1; backends have another form there",
+        ),
+        (
+            "apiVersion: networking.k8s.io/v1beta1\nkind: Ingress\nmetadata: {name: a}\n",
+            "a.yaml:1:13: problem[obsolete-api]: Ingress default/a: Ingress of networking.k8s.io/v1beta1 is not served; write networking.k8s.io/v1",
+        ),
+        (
+            "apiVersion: networking.k8s.oi/v1\nkind: Ingress\nmetadata: {name: a}\n",
+            "a.yaml:1:13: problem[unknown-kind]: Ingress a: there is no Ingress in the API group networking.k8s.oi; did you mean \"networking.k8s.io\"?",
+        ),
+        (
+            "apiVersion: v1\nkind: Ingress\nmetadata: {name: a}\n",
+            "a.yaml:1:13: problem[unknown-kind]: Ingress a: there is no Ingress in v1; Ingress belongs to networking.k8s.io",
+        ),
+        (
+            "apiVersion: v1\nkind: service\nmetadata: {name: a}\n",
+            "a.yaml:2:7: problem[unknown-kind]: service a: there is no service in v1; did you mean \"Service\"?",
+        ),
+        (
+            "apiVersion: albsync.dev/v1alpha1\nkind: IAMServiceAcount\nmetadata: {name: a}\n",
+            "a.yaml:2:7: problem[unknown-kind]: IAMServiceAcount a: there is no IAMServiceAcount in albsync.dev/v1alpha1; did you mean \"IAMServiceAccount\"?",
+        ),
+        (
+            "apiVersion: albsync.dev/v1\nkind: IAMServiceAccount\nmetadata: {name: a}\nspec: {}\n",
+            "a.yaml:1:13: problem[obsolete-api]: IAMServiceAccount default/a: IAMServiceAccount of albsync.dev/v1 is not served; write albsync.dev/v1alpha1",
+        ),
+        (
+            "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: a}\n",
+            "a.yaml:2:7: problem[not-served]: ClusterConfig a: eksctl's ClusterConfig is not served yet",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  anotations: {}\n",
+            "a.yaml:5:3: problem[unknown-field]: ConfigMap default/a: there is no field metadata.anotations; did you mean \"annotations\"?",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  annotations:\n    x: 5\n",
+            "a.yaml:6:8: problem[wrong-type]: ConfigMap default/a: metadata.annotations.x must be text, not `5`; put it in quotes",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  annotations:\n    x: on\n",
+            "a.yaml:6:8: problem[wrong-type]: ConfigMap default/a: metadata.annotations.x must be text, not `on`; put it in quotes",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  labels:\n    x: 12:30\n",
+            "a.yaml:6:8: problem[yaml-ambiguous]: ConfigMap default/a: metadata.labels.x is written as `12:30`, which some readers of YAML take for a number; put it in quotes",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  annotations:\n    albsync.dev/prnue: disabled\n",
+            "a.yaml:6:5: problem[unknown-annotation]: ConfigMap default/a: nothing reads the annotation albsync.dev/prnue here; did you mean \"prune\"?",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  annotations:\n    albsync.dev/prune: \"true\"\n",
+            "a.yaml:6:24: problem[bad-annotation]: ConfigMap default/a: the annotation albsync.dev/prune cannot be \"true\"; its value is \"disabled\"",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  annotations:\n    albsnyc.dev/prune: disabled\n",
+            "a.yaml:6:5: problem[unknown-annotation]: ConfigMap default/a: the annotation albsnyc.dev/prune is near one of ours and not read; did you mean \"albsync.dev/prune\"?",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  port: 80\n",
+            "a.yaml:6:9: problem[wrong-type]: ConfigMap default/a: data.port must be text, not `80`; put it in quotes",
+        ),
+        (
+            "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata:\n    nam: a\n",
+            "a.yaml:7:5: problem[unknown-field]: ConfigMap: there is no field metadata.nam; did you mean \"name\"?",
+        ),
+        (
+            "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: b}\nspec:\n  controller: ingress.k8s.aws/abl\n",
+            "a.yaml:5:15: problem[bad-value]: IngressClass b: spec.controller is \"ingress.k8s.aws/abl\"; did you mean \"ingress.k8s.aws/alb\"?",
+        ),
+        (
+            "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: b}\nspec:\n  controller: ingress.k8s.aws/alb\n  parameters: {apiGroup: elbv2.k8s.aws, kind: IngressClassParams, name: p}\n",
+            "a.yaml:6:3: problem[not-served]: IngressClass b: an IngressClass with parameters is not served yet",
+        ),
+        (
+            "apiVersion: elbv2.k8s.aws/v1beta1\nkind: IngressClassParams\nmetadata: {name: b}\nspec:\n  scheme: internal\n",
+            "a.yaml:5:3: problem[not-served]: IngressClassParams b: scheme of IngressClassParams is not served yet",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nkind: Secret\n",
+            "a.yaml:4:1: problem[yaml-duplicate-key]: the key \"kind\" stands twice in one mapping; keep one of them; is a `---` missing? (see also a.yaml:2:1)",
+        ),
+    ];
+    for (text, wanted) in table {
+        let found = problems(text);
+        assert!(
+            found.iter().any(|found| found == wanted),
+            "wanted {wanted}\nfound {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_namespace_on_a_cluster_scoped_kind_is_dropped_with_a_warning() {
+    let text = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  namespace: b\n  labels: {x: \"1\"}\n";
+    let read = read(&[("a.yaml", text)]);
+    assert!(!read.is_rejected());
+    assert_eq!(
+        read.problems[0].to_string(),
+        "a.yaml:5:14: warning[bad-value]: Namespace a: Namespace has no namespace; metadata.namespace is dropped"
+    );
+    assert_eq!(
+        read.value.objects[0].value["metadata"].get("namespace"),
+        None
+    );
+    assert_eq!(read.value.namespaces["a"]["x"], "1");
+}
+
+#[test]
+fn an_object_defined_twice_names_both_places() {
+    let a = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: a\n";
+    let b =
+        "apiVersion: apps/v1beta1\nkind: Deployment\nmetadata:\n  name: a\n  namespace: default\n";
+    let wanted = [
+        "b.yaml:1:1: problem[duplicate-object]: Deployment default/a: this object is defined twice; keep one of the documents (see also a.yaml:1:1)",
+    ];
+    assert_eq!(printed(&[("a.yaml", a), ("b.yaml", b)]), wanted);
+    assert_eq!(
+        printed(&[("a.yaml", a), ("b.yaml", &b.replace("default", "other"))]),
+        [""; 0]
+    );
+}
+
+#[test]
+fn no_value_of_a_secret_is_ever_shown() {
+    let texts = [
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\n  annotations: {x: hunter2, albsync.dev/prune: hunter2, y: 4223}\ndata:\n  p: 4223\nstringData:\n  q: [hunter2]\n  r: 42:23\n",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: hunter2\n",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  p: \"hunter2\n",
+    ];
+    for text in texts {
+        let found = problems(text);
+        assert!(!found.is_empty());
+        for problem in found {
+            for value in ["hunter2", "4223", "42:23"] {
+                assert!(!problem.contains(value), "{problem}");
+            }
+        }
+    }
+}
+
+#[test]
+fn checks_are_lowered_only_where_they_may_be() {
+    let text = TUTORIAL.replace("/scheme: internet-facing", "/shceme: internal")
+        + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: B}\n";
+    let options = ParseOptions {
+        lowered: [codes::UNKNOWN_ANNOTATION, codes::BAD_NAME]
+            .map(str::to_owned)
+            .into(),
+        ..ParseOptions::default()
+    };
+    let read = parse(
+        &snapshot(&[("a.yaml", &text), ("class.yaml", CLASS)]),
+        &options,
+    );
+    let found: Vec<(&str, Severity)> = read
+        .problems
+        .iter()
+        .map(|problem| (problem.code.as_str(), problem.severity))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (codes::UNKNOWN_ANNOTATION, Severity::Warning),
+            (codes::BAD_NAME, Severity::Problem)
+        ]
+    );
+}
+
+#[test]
+fn files_that_policies_name_are_found_and_stay_in_the_repository() {
+    let text = "apiVersion: albsync.dev/v1alpha1
+kind: IAMServiceAccount
+metadata: {name: a}
+spec:
+  policies:
+    owned:
+    - {name: a, file: policy.json}
+    - {name: b, file: ../shared/./p.json}
+    - {name: c, file: ../../out.json}
+    inline:
+    - {name: d, file: /etc/passwd}
+    - {name: e, file: sub/../../x.json}
+";
+    let named = named_files(&snapshot(&[
+        ("app/a.yaml", text),
+        (
+            "app/list.yaml",
+            "kind: List\nitems:\n- kind: IAMServiceAccount\n  spec: {policies: {inline: [{file: q.json}]}}\n",
+        ),
+        ("b.yaml", "{{ IAMServiceAccount"),
+    ]));
+    let named: Vec<&str> = named.iter().map(RepoPath::as_str).collect();
+    assert_eq!(
+        named,
+        ["app/policy.json", "app/q.json", "shared/p.json", "x.json"]
+    );
+}
+
+#[test]
+fn a_thousand_ingresses_are_read_in_well_under_a_second_each() {
+    let mut text = String::new();
+    for index in 0..1000 {
+        text += &TUTORIAL.replace("app1", &format!("a{index}"));
+        text = text.replace("name: app-aws-ingress", &format!("name: i{index}"));
+        text = text.replace("name: w\n", &format!("name: w{index}\n"));
+        text += "---\n";
+        if index == 99 {
+            break;
+        }
+    }
+    let start = Instant::now();
+    let read = read(&[("a.yaml", &text), ("class.yaml", CLASS)]);
+    assert_eq!(read.value.ingresses.len(), 100);
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let mut snapshot = snapshot(&[]);
+        snapshot.files.insert("a.yaml".into(), bytes);
+        parse(&snapshot, &ParseOptions::default());
+        named_files(&snapshot);
+    }
+
+    #[test]
+    fn no_mutation_of_good_documents_makes_it_panic(
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), "[-a-z0-9:{}\\[\\]\"'*&!|#~ \n\t]{0,6}", 0usize..12), 1..6),
+    ) {
+        let mut text: Vec<char> = (TUTORIAL.to_owned() + "---\n" + irsa::tests::FULL).chars().collect();
+        for (at, insert, remove) in edits {
+            let at = at.index(text.len());
+            let end = (at + remove).min(text.len());
+            text.splice(at..end, insert.chars());
+        }
+        let text: String = text.into_iter().collect();
+        let snapshot = snapshot(&[("a.yaml", &text), ("class.yaml", CLASS)]);
+        let read = parse(&snapshot, &ParseOptions::default());
+        named_files(&snapshot);
+        // Whatever is wrong stands somewhere in the file.
+        let lines = u32::try_from(text.lines().count()).unwrap() + 1;
+        for problem in read.problems {
+            prop_assert!(problem.origin.line >= 1 && problem.origin.line <= lines.max(10), "{}", problem);
+        }
+    }
+
+    #[test]
+    fn the_order_of_documents_does_not_matter(order in Just(TUTORIAL.split("---\n").collect::<Vec<_>>()).prop_shuffle()) {
+        let one = good(&[("a.yaml", TUTORIAL)]);
+        let other = good(&[("a.yaml", &order.join("---\n"))]);
+        let values = |manifests: &Manifests| {
+            manifests.objects.iter().map(|object| object.value.clone()).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(values(&one), values(&other));
+    }
+}

@@ -15,6 +15,8 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
+const TARGET_TYPE: &str = "alb.ingress.kubernetes.io/target-type";
+
 /// One check: a name that is also the code of what it finds, and a line on what it looks for.
 #[derive(Clone, Copy)]
 pub struct Check {
@@ -221,7 +223,12 @@ fn service_ports(whole: &Whole<'_>) -> Vec<Finding> {
 fn node_ports(whole: &Whole<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, ingress, backend, service) in whole.backends() {
-        if matches!(service.service_type.as_str(), "NodePort" | "LoadBalancer") {
+        // With targets other than instances it is that which is not served; the Service is fine.
+        let asks_for_others = [&service.annotations, &ingress.annotations]
+            .into_iter()
+            .filter_map(|annotations| annotations.get(TARGET_TYPE))
+            .any(|given| given.value != "instance");
+        if matches!(service.service_type.as_str(), "NodePort" | "LoadBalancer") || asks_for_others {
             continue;
         }
         let problem = Problem::new(

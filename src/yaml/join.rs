@@ -21,10 +21,6 @@ pub(super) fn documents(
 ) -> Vec<Tree> {
     let complete = problems.is_empty();
     let mut trees = Vec::new();
-    if raw.is_empty() {
-        // serde_yaml sees one empty document in a file that holds none.
-        return trees;
-    }
     let mut values = serde_yaml::Deserializer::from_str(text);
     for raw in raw {
         let value = match values.next().map(serde_yaml::Value::deserialize) {
@@ -42,6 +38,7 @@ pub(super) fn documents(
         };
         let mut join = Join {
             file,
+            is_cut_off: !text.ends_with('\n'),
             problems: &mut *problems,
         };
         let (value, root) = join.node(&value, &raw);
@@ -53,7 +50,12 @@ pub(super) fn documents(
             });
         }
     }
-    if complete && values.next().is_some() {
+    // A file of comments only is one empty document to one reader and none to the other.
+    let is_more = values
+        .next()
+        .and_then(|rest| serde_yaml::Value::deserialize(rest).ok())
+        .is_some_and(|rest| !rest.is_null());
+    if complete && is_more {
         problems.push(disagree(file, Mark { line: 1, column: 1 }));
     }
     trees
@@ -61,6 +63,8 @@ pub(super) fn documents(
 
 struct Join<'a> {
     file: &'a str,
+    /// The file's last line does not end.
+    is_cut_off: bool,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -71,6 +75,13 @@ impl Join<'_> {
             (Content::Scalar { text, plain: true }, value) => self.plain(text, mark, value),
             (Content::Scalar { text, .. }, serde_yaml::Value::String(same)) if text == same => {
                 (Value::String(text.clone()), leaf(mark))
+            }
+            // A block of text at the end of a file that does not end its last line: one reader adds the line break,
+            // Kubernetes' does not.
+            (Content::Scalar { text, .. }, serde_yaml::Value::String(same))
+                if self.is_cut_off && text.strip_suffix('\n') == Some(same) =>
+            {
+                (Value::String(same.clone()), leaf(mark))
             }
             (Content::List(items), serde_yaml::Value::Sequence(values))
                 if items.len() == values.len() =>

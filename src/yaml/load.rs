@@ -327,7 +327,10 @@ impl Loader<'_> {
 /// The node as a key: text, or a whole number that every reader sees alike.
 fn raw_key(node: &Raw, at: Mark) -> Result<RawKey, (&'static str, &'static str)> {
     let Content::Scalar { text, plain } = &node.content else {
-        return Err(("a mapping's key is a mapping or a list", "keys are text"));
+        return Err((
+            "a mapping's key is a mapping or a list",
+            "keys are text; templates such as {{ x }} are not run here",
+        ));
     };
     let is_text = !plain
         || match super::scalar::resolve(text) {
@@ -367,13 +370,18 @@ fn syntax(file: &str, text: &str, error: &ScanError) -> Problem {
     if error.info().contains("recursion limit") {
         return Problem::new(codes::YAML_LIMIT, at, "nested too deep");
     }
-    tab(file, text, line).unwrap_or_else(|| {
-        Problem::new(
-            codes::YAML_SYNTAX,
-            at,
-            format!("this is not YAML: {}", error.info()),
-        )
-    })
+    let column = error.marker().col();
+    tab(file, text, line)
+        .or_else(|| tab_at(file, text, line, column))
+        .unwrap_or_else(|| {
+            let message = format!("this is not YAML: {}", error.info());
+            let problem = Problem::new(codes::YAML_SYNTAX, at, message);
+            if error.info().contains("indentation") {
+                problem.hint("indent it deeper than the key that it belongs to")
+            } else {
+                problem
+            }
+        })
 }
 
 /// A problem for the tab in the indentation of that line or the next, if there is one: readers stop at what comes
@@ -388,4 +396,20 @@ pub(super) fn tab(file: &str, text: &str, line: usize) -> Option<Problem> {
         let at = Origin::new(file, number(line), number(indentation + 1));
         Some(Problem::new(codes::YAML_TAB, at, "a tab in the indentation").hint("indent by spaces"))
     })
+}
+
+/// A problem for a tab at that column (from 0) or shortly before it: between a key and its value it does not count as a
+/// blank for every reader.
+fn tab_at(file: &str, text: &str, line: usize, column: usize) -> Option<Problem> {
+    let content = text.lines().nth(line.checked_sub(1)?)?;
+    let first = column.saturating_sub(2);
+    let (at, _) = content
+        .chars()
+        .enumerate()
+        .skip(first)
+        .take(column - first + 1)
+        .find(|(_, c)| *c == '\t')?;
+    let at = Origin::new(file, number(line), number(at + 1));
+    let message = "a tab where YAML wants a space";
+    Some(Problem::new(codes::YAML_TAB, at, message).hint("write a space"))
 }

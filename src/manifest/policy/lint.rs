@@ -75,9 +75,7 @@ pub(super) fn check(document: &Field<'_>, report: &mut Report) {
     let list: Vec<Field<'_>> = if statements.value().is_object() {
         vec![statements]
     } else {
-        if statements.value().as_array().is_none_or(Vec::is_empty) {
-            report.wrong_type(&statements, "a statement or a list of some");
-        }
+        not_empty(&statements, "a statement or a list of some", report);
         statements.items().collect()
     };
     let mut sids = std::collections::BTreeMap::new();
@@ -274,7 +272,7 @@ fn words<'a>(statement: &Field<'a>, key: &str, report: &mut Report) -> Vec<Word<
     let fields: Vec<Field<'a>> = match field.value() {
         Value::Array(list) if !list.is_empty() => field.items().collect(),
         Value::Array(_) => {
-            report.wrong_type(&field, "text or a list of some");
+            not_empty(&field, "text or a list of some", report);
             Vec::new()
         }
         _ => vec![field],
@@ -286,6 +284,18 @@ fn words<'a>(statement: &Field<'a>, key: &str, report: &mut Report) -> Vec<Word<
             Some(Word { field, text })
         })
         .collect()
+}
+
+/// Reports what is no list, or one of nothing.
+fn not_empty(field: &Field<'_>, expected: &str, report: &mut Report) {
+    match field.value().as_array() {
+        None => report.wrong_type(field, expected),
+        Some(list) if list.is_empty() => {
+            let message = format!("{} is empty", field.path);
+            report.problem(codes::MISSING_FIELD, field.origin(), message);
+        }
+        Some(_) => {}
+    }
 }
 
 /// Whether a condition block asks for that key, compared without case as IAM does.

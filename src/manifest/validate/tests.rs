@@ -1,1 +1,79 @@
+use super::*;
+use crate::manifest::tests::{CLASS, good, printed, read};
 
+fn ingress(class: &str, port: &str) -> String {
+    format!(
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: a\nspec:\n  ingressClassName: {class}\n  rules:\n  - http:\n      paths:\n      - path: /\n        pathType: Prefix\n        backend:\n          service:\n            name: s\n            port: {{{port}}}\n"
+    )
+}
+
+const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  type: NodePort\n  ports: [{name: http, port: 80}, {name: admin, port: 81}]\n";
+
+#[test]
+fn a_port_that_the_service_lacks_is_answered_with_those_it_has() {
+    let table = [
+        (
+            "number: 8080",
+            "a.yaml:15:28: problem[service-port]: Ingress default/a: the Service default/s has no port 8080; it has 80 (http), 81 (admin) (see also s.yaml:1:1)",
+        ),
+        (
+            "name: web",
+            "a.yaml:15:26: problem[service-port]: Ingress default/a: the Service default/s has no port web; it has 80 (http), 81 (admin) (see also s.yaml:1:1)",
+        ),
+    ];
+    for (port, wanted) in table {
+        let text = ingress("aws", port);
+        assert_eq!(
+            printed(&[("a.yaml", &text), ("c.yaml", CLASS), ("s.yaml", SERVICE)]),
+            [wanted]
+        );
+        // Another's Ingress: its controller may do what it likes. One of an unknown class waits.
+        let other = CLASS.replace("ingress.k8s.aws/alb", "example.com/other");
+        assert_eq!(
+            printed(&[("a.yaml", &text), ("c.yaml", &other), ("s.yaml", SERVICE)]),
+            [""; 0]
+        );
+        let waiting = read(&[("a.yaml", &text), ("s.yaml", SERVICE)]);
+        assert_eq!(waiting.problems, []);
+        assert_eq!(waiting.value.ingresses[0].deferred[0].to_string(), wanted);
+    }
+    for port in ["number: 81", "name: admin"] {
+        good(&[
+            ("a.yaml", &ingress("aws", port)),
+            ("c.yaml", CLASS),
+            ("s.yaml", SERVICE),
+        ]);
+    }
+}
+
+#[test]
+fn a_service_that_git_lacks_is_left_to_the_facts() {
+    good(&[("a.yaml", &ingress("aws", "number: 80")), ("c.yaml", CLASS)]);
+}
+
+#[test]
+fn instance_targets_need_node_ports() {
+    let service = SERVICE.replace("  type: NodePort\n", "");
+    assert_eq!(
+        printed(&[
+            ("a.yaml", &ingress("aws", "number: 80")),
+            ("c.yaml", CLASS),
+            ("s.yaml", &service)
+        ]),
+        [
+            "a.yaml:14:19: problem[node-port]: Ingress default/a: the Service default/s is of type ClusterIP, and instance targets need node ports; write spec.type: NodePort on the Service (see also s.yaml:1:1)"
+        ]
+    );
+}
+
+#[test]
+fn every_check_is_documented_and_named_by_a_code() {
+    for check in checks() {
+        assert!(codes::code(check.name).is_some(), "{}", check.name);
+        assert!(
+            check.doc.ends_with('.') || check.doc.ends_with(')'),
+            "{}",
+            check.name
+        );
+    }
+}
