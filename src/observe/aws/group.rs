@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 
 use super::{CONCURRENCY, Gaps, scan::Scan};
 use crate::{
@@ -261,21 +261,27 @@ impl Reader<'_> {
         &self,
         load_balancers: &[LoadBalancer],
     ) -> (Vec<Listener>, Vec<Rule>) {
-        let listeners: Vec<Listener> = stream::iter(load_balancers)
+        let asked = load_balancers
+            .iter()
             .map(|live| self.aws.listeners(&live.arn))
-            .buffered(CONCURRENCY)
-            .filter_map(|answer| async { self.gaps.note(answer) })
-            .flat_map(stream::iter)
-            .collect()
-            .await;
-        let rules = stream::iter(&listeners)
-            .map(|listener| self.aws.rules(&listener.arn))
-            .buffered(CONCURRENCY)
-            .filter_map(|answer| async { self.gaps.note(answer) })
-            .flat_map(stream::iter)
-            .collect()
-            .await;
+            .collect();
+        let listeners = self.gather(asked).await;
+        let asked = listeners
+            .iter()
+            .map(|live| self.aws.rules(&live.arn))
+            .collect();
+        let rules = self.gather(asked).await;
         (listeners, rules)
+    }
+
+    /// All answers that came, some questions at a time.
+    async fn gather<T>(&self, asked: Vec<BoxFuture<'_, crate::aws::Result<Vec<T>>>>) -> Vec<T> {
+        let answers: Vec<_> = stream::iter(asked).buffered(CONCURRENCY).collect().await;
+        answers
+            .into_iter()
+            .filter_map(|answer| self.gaps.note(answer))
+            .flatten()
+            .collect()
     }
 
     /// All that hang on the balancers, those that the store knows, and those with names that we would use.
@@ -433,16 +439,24 @@ impl Reader<'_> {
                 }
             }
         };
-        let groups = stream::iter(target_groups).for_each_concurrent(CONCURRENCY, |live| async {
-            let name = live.tags.get(tags::RESOURCE).cloned().unwrap_or_default();
-            if self.has_attributes(ResourceKind::TargetGroup, &name) {
-                let answer = self.aws.target_group_attributes(&live.arn).await;
-                live.attributes = self.present(answer);
-            }
-            let answer = self.aws.targets(&live.arn).await;
-            live.targets = self.present(answer);
-        });
+        let asked: Vec<_> = target_groups
+            .iter_mut()
+            .map(|live| self.read_target_group(live).boxed())
+            .collect();
+        let groups = stream::iter(asked)
+            .buffered(CONCURRENCY)
+            .collect::<Vec<()>>();
         futures::join!(balancers, listeners, groups);
+    }
+
+    async fn read_target_group(&self, live: &mut TargetGroup) {
+        let name = live.tags.get(tags::RESOURCE).cloned().unwrap_or_default();
+        if self.has_attributes(ResourceKind::TargetGroup, &name) {
+            let answer = self.aws.target_group_attributes(&live.arn).await;
+            live.attributes = self.present(answer);
+        }
+        let answer = self.aws.targets(&live.arn).await;
+        live.targets = self.present(answer);
     }
 
     /// A thing that vanished between two calls has nothing; the next pass sees that it is gone.
