@@ -242,6 +242,183 @@ fn calls_through_the_proxy_are_decoded_on_both_planes() {
     assert!(journal.violations[0].contains("ModifyTrustStore"));
 }
 
+/// A balancer with one rule to one Service, made by hand as the daemon would; `first` moves ids and priorities about.
+fn build_stack(bed: &Bed, first: bool) {
+    let (vpc, node_group) = (bed.fact("/aws/vpc"), bed.fact("/aws/node_group"));
+    let tags = |resource: &str| {
+        json!([
+            {"Key": "elbv2.k8s.aws/cluster", "Value": "mz-k8s"},
+            {"Key": "ingress.k8s.aws/resource", "Value": resource},
+        ])
+    };
+    let group = |name: &str| {
+        let request = json!({"GroupName": name, "Description": "managed", "VpcId": vpc});
+        bed.aws("ec2", "CreateSecurityGroup", request)["GroupId"].clone()
+    };
+    if first {
+        let passing = group("passing");
+        bed.aws("ec2", "DeleteSecurityGroup", json!({"GroupId": passing}));
+    }
+    let managed = group("k8s-default-appawsin-e24e482dfa");
+    bed.kubectl_apply(DEPLOYMENT);
+    let service = bed
+        .object("service", "default", "web")
+        .expect("the service");
+    let port = service["spec"]["ports"][0]["nodePort"].clone();
+    let permission = json!({"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "UserIdGroupPairs": [{"GroupId": managed}]});
+    let ingress = json!({"GroupId": node_group, "IpPermissions": [permission]});
+    bed.aws("ec2", "AuthorizeSecurityGroupIngress", ingress);
+
+    let subnets: Vec<_> = bed.facts["aws"]["public_subnets"]
+        .as_object()
+        .expect("subnets")
+        .values()
+        .collect();
+    let request = json!({
+        "Name": "k8s-default-appawsin-d61ace8b4a", "Subnets": subnets, "SecurityGroups": [managed],
+        "Scheme": "internet-facing", "Tags": tags("LoadBalancer"),
+    });
+    let balancer =
+        bed.aws("elbv2", "CreateLoadBalancer", request)["LoadBalancers"][0]["LoadBalancerArn"]
+            .clone();
+    if first {
+        // The default, said aloud.
+        let attributes = json!([{"Key": "idle_timeout.timeout_seconds", "Value": "60"}]);
+        let request = json!({"LoadBalancerArn": balancer, "Attributes": attributes});
+        bed.aws("elbv2", "ModifyLoadBalancerAttributes", request);
+    }
+    let name = if first {
+        "k8s-default-web-0123456789"
+    } else {
+        "k8s-default-web-fedcba9876"
+    };
+    let request = json!({
+        "Name": name, "Protocol": "HTTP", "Port": port, "VpcId": vpc, "TargetType": "instance",
+        "Tags": tags("default/app-web:80"),
+    });
+    let targets =
+        bed.aws("elbv2", "CreateTargetGroup", request)["TargetGroups"][0]["TargetGroupArn"].clone();
+    let registered: Vec<_> = bed.facts["aws"]["instances"]
+        .as_array()
+        .expect("instances")
+        .iter()
+        .map(|instance| json!({"Id": instance["id"], "Port": port}))
+        .collect();
+    bed.aws(
+        "elbv2",
+        "RegisterTargets",
+        json!({"TargetGroupArn": targets, "Targets": registered}),
+    );
+    let request = json!({
+        "LoadBalancerArn": balancer, "Protocol": "HTTP", "Port": 80, "Tags": tags("80"),
+        "DefaultActions": [{
+            "Type": "fixed-response",
+            "FixedResponseConfig": {"StatusCode": "404", "ContentType": "text/plain", "MessageBody": ""},
+        }],
+    });
+    let listener =
+        bed.aws("elbv2", "CreateListener", request)["Listeners"][0]["ListenerArn"].clone();
+    let forward = if first {
+        json!([{"Type": "forward", "TargetGroupArn": targets}])
+    } else {
+        json!([{"Type": "forward", "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": targets, "Weight": 1}]}}])
+    };
+    let request = json!({
+        "ListenerArn": listener, "Priority": if first { 1 } else { 7 }, "Actions": forward,
+        "Tags": tags(if first { "80:1" } else { "80:7" }),
+        "Conditions": [{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/web", "/web/*"]}}],
+    });
+    bed.aws("elbv2", "CreateRule", request);
+    eventually("two ready addresses", || {
+        bed.dump()["cluster"]["endpoints"]["default/web"]["ready"] == 2
+    });
+}
+
+#[test]
+fn the_same_things_made_anew_give_the_same_dump() {
+    let bed = Bed::shared();
+    build_stack(&bed, true);
+    let (first, first_with_ids) = (bed.dump(), bed.dump_with_ids());
+    bed.reset_servers();
+    build_stack(&bed, false);
+    assert_eq!(format!("{:#}", bed.dump()), format!("{first:#}"));
+    assert_ne!(bed.dump_with_ids(), first_with_ids);
+}
+
+#[test]
+fn a_dump_shows_whatever_is_doubled_missing_or_changed() {
+    let bed = Bed::shared();
+    build_stack(&bed, true);
+    let arn =
+        |call: &str, list: &str, key: &str| bed.aws("elbv2", call, json!({}))[list][0][key].clone();
+    let balancer = arn("DescribeLoadBalancers", "LoadBalancers", "LoadBalancerArn");
+    let targets = arn("DescribeTargetGroups", "TargetGroups", "TargetGroupArn");
+    let listeners = bed.aws(
+        "elbv2",
+        "DescribeListeners",
+        json!({"LoadBalancerArn": balancer}),
+    );
+    let listener = listeners["Listeners"][0]["ListenerArn"].clone();
+    let rules = bed.aws("elbv2", "DescribeRules", json!({"ListenerArn": listener}));
+    let rule = rules["Rules"][0]["RuleArn"].clone();
+    let instance = bed.fact("/aws/instances/1/id");
+    let group = bed.fact("/aws/node_group");
+    let (vpc, subnet) = (
+        bed.fact("/aws/vpc"),
+        &bed.facts["aws"]["public_subnets"]["us-east-1a"],
+    );
+    let changes = [
+        (
+            "elbv2",
+            "CreateLoadBalancer",
+            json!({"Name": "k8s-default-appawsin-d61ace8b4a", "Subnets": [subnet]}),
+        ),
+        (
+            "elbv2",
+            "AddTags",
+            json!({"ResourceArns": [rule], "Tags": [{"Key": "by", "Value": "hand"}]}),
+        ),
+        (
+            "elbv2",
+            "DeregisterTargets",
+            json!({"TargetGroupArn": targets, "Targets": [{"Id": instance}]}),
+        ),
+        (
+            "elbv2",
+            "ModifyLoadBalancerAttributes",
+            json!({"LoadBalancerArn": balancer, "Attributes": [{"Key": "idle_timeout.timeout_seconds", "Value": "61"}]}),
+        ),
+        ("elbv2", "DeleteRule", json!({"RuleArn": rule})),
+        (
+            "ec2",
+            "AuthorizeSecurityGroupIngress",
+            json!({"GroupId": group, "IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "10.9.0.0/16"}),
+        ),
+        (
+            "ec2",
+            "CreateSecurityGroup",
+            json!({"GroupName": "stray", "Description": "stray", "VpcId": vpc}),
+        ),
+        (
+            "iam",
+            "CreateRole",
+            json!({"RoleName": "stray", "AssumeRolePolicyDocument": "{\"Version\":\"2012-10-17\",\"Statement\":[]}"}),
+        ),
+        (
+            "iam",
+            "CreateOpenIDConnectProvider",
+            json!({"Url": bed.fact("/aws/issuer"), "ClientIDList": ["sts.amazonaws.com"]}),
+        ),
+    ];
+    let mut last = bed.dump();
+    for (service, operation, parameters) in changes {
+        bed.aws(service, operation, parameters);
+        let now = bed.dump();
+        assert_ne!(now["aws"], last["aws"], "{operation} does not show");
+        last = now;
+    }
+}
+
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -252,6 +252,11 @@ impl Daemon {
         ] {
             command.env_remove(name);
         }
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ALBSYNC_") {
+                command.env_remove(name);
+            }
+        }
         command
     }
 }

@@ -22,6 +22,7 @@ import seed
 from gitserver import GitServer
 from plain import Tunnel
 from process import BedError, Children, Ports, alive, belongs, wait_until
+from tools import TESTBED
 
 # How often the agent looks whether its children and the supervised process are still there.
 LOOK_SECONDS = 0.25
@@ -62,6 +63,8 @@ class Bed:
             "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "AWS_DEFAULT_REGION": seed.REGION,
         }
         main = Path(__file__).with_name("moto_main.py")
+        # One machine image instead of 600, which the emulator would make anew (and partly keep) at each reset.
+        environment["MOTO_AMIS_PATH"] = str(TESTBED / "config" / "images.json")
         self.children.start("moto", [sys.executable, main, moto_port, seed.issuer_id(number), self.directory], environment)
         if self.options["cluster"]:
             self.plane = cluster.ControlPlane(self.directory, tools, self.ports, self.children, seed.issuer(number))
@@ -74,6 +77,7 @@ class Bed:
         # A real call: the port is open two seconds before the emulator can answer.
         wait_until("the AWS emulator", self.emulator_answers, 60, self.children)
         self.say("the AWS emulator answers")
+        seed.wake(self.account)
         self.facts = seed.seed(self.account, number)
         if self.facts["issuer"] != seed.issuer(number):
             raise BedError(f"the emulator's issuer is {self.facts['issuer']}, not {seed.issuer(number)}")
