@@ -69,9 +69,14 @@ pub fn port(text: &str) -> Result<(), &'static str> {
 /// A host of an Ingress rule: a DNS name, its first label possibly `*`; no address.
 pub fn host(text: &str) -> Result<(), &'static str> {
     let rest = text.strip_prefix("*.").unwrap_or(text);
-    let fine = subdomain(rest).is_ok() && text.parse::<std::net::IpAddr>().is_err();
+    let fine = subdomain(rest).is_ok() && !is_address(text);
     fine.then_some(())
         .ok_or("a lower-case DNS name, possibly with `*.` in front, and no address")
+}
+
+/// Four numbers; longer addresses have colons, which no name has.
+fn is_address(text: &str) -> bool {
+    text.split('.').count() == 4 && text.split('.').all(|part| part.parse::<u8>().is_ok())
 }
 
 fn is_label(text: &str) -> bool {
