@@ -225,3 +225,55 @@ fn is_secret(word: &str) -> bool {
             .split(|c: char| !c.is_ascii_alphanumeric())
             .any(|part| part.len() == 20 && (part.starts_with("AKIA") || part.starts_with("ASIA")))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn tokens_keys_and_signed_addresses_are_removed() {
+        let token = "x".repeat(300);
+        for (text, expected) in [
+            (
+                "see https://sts.amazonaws.com/?X-Amz-Signature=abc&X-Amz-Date=1 for more",
+                "see [removed] for more",
+            ),
+            (
+                "get http://host/path?page=2 now",
+                "get http://host/path now",
+            ),
+            (
+                "the key AKIAIOSFODNN7EXAMPLE is old",
+                "the key [removed] is old",
+            ),
+            (
+                "Authorization: AWS4-HMAC-SHA256 Credential=a/b Signature=c end",
+                "Authorization: [removed] end",
+            ),
+            (&format!("encoded: {token}"), "encoded: [removed]"),
+            ("a\n  b\tc", "a b c"),
+            (r#"bad {"Statement": [{}]} here"#, "bad {…} here"),
+            (r#"cut {"Statement": ["#, "cut {…"),
+        ] {
+            assert_eq!(scrub(text), expected);
+        }
+    }
+
+    #[test]
+    fn names_that_people_need_stay() {
+        let text = "User: arn:aws:sts::123456789012:assumed-role/albsync/i-0abc is not authorized to perform: \
+                    elasticloadbalancing:CreateRule on resource: arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener/app/k8s/1/2";
+        assert_eq!(scrub(text), text);
+    }
+
+    proptest! {
+        #[test]
+        fn messages_are_short_and_of_one_line(text in "(?s).{0,2000}") {
+            let text = scrub(&text);
+            prop_assert!(text.chars().count() <= LONGEST_MESSAGE + 2);
+            prop_assert!(!text.contains('\n'));
+        }
+    }
+}

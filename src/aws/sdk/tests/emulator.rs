@@ -728,7 +728,7 @@ async fn roles_live(sdk: &Sdk, path: &str, policy: &Arn, tags: &Tags) {
     );
     assert!(live.attached.is_empty() && live.inline.is_empty());
 
-    let inline = json!({"Version": "2012-10-17", "Statement": []});
+    let inline = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]});
     sdk.attach_role_policy(&name, policy).await.unwrap();
     sdk.put_role_policy(&name, "albsync-x", &inline)
         .await
