@@ -32,7 +32,7 @@ mod write;
 /// An account with a memory; all ports of the one inside.
 pub struct Cached {
     inner: Arc<dyn AwsWrite>,
-    memory: Mutex<Memory>,
+    memory: Arc<Mutex<Memory>>,
 }
 
 /// Nothing in it is ever partly known: what is there is complete.
@@ -65,7 +65,15 @@ impl Cached {
     pub fn new(inner: Arc<dyn AwsWrite>) -> Self {
         Self {
             inner,
-            memory: Mutex::default(),
+            memory: Arc::default(),
+        }
+    }
+
+    /// The same memory in front of another way to the same account: one for commits, one for sweeps.
+    pub fn through(&self, inner: Arc<dyn AwsWrite>) -> Self {
+        Self {
+            inner,
+            memory: self.memory.clone(),
         }
     }
 

@@ -376,3 +376,13 @@ fn a_failed_read_is_not_remembered() {
     assert!(block_on(bench.cached.rules(&bench.listener)).is_err());
     assert!(block_on(bench.cached.rules(&bench.listener)).is_ok());
 }
+
+#[test]
+fn two_ways_to_one_account_share_the_memory() {
+    let bench = Bench::new();
+    let other = bench.cached.through(bench.account.clone());
+    drop(bench.read(&bench.cached));
+    let before = bench.calls();
+    drop(bench.read(&other));
+    assert_eq!(bench.calls(), before);
+}
