@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    id::{Arn, OpId, ResourceId, SecurityGroupId, StackId},
+    id::{Arn, OpId, ResourceId, ResourceKind, SecurityGroupId, StackId},
     model::{
         desired::Ref,
         net::{Permission, PermissionSource, Tags},
@@ -30,8 +30,20 @@ pub fn audit(plan: &Plan, inputs: &Inputs<'_>) -> Result<(), Unfit> {
         inputs,
         plan,
         closure: BTreeMap::new(),
+        creators: plan
+            .ops
+            .iter()
+            .filter_map(|op| Some((creates(&op.action)?, op.id)))
+            .collect(),
+        registrations: BTreeMap::new(),
         faults: Vec::new(),
     };
+    for op in &plan.ops {
+        if let Action::RegisterTargets { target_group, .. } = &op.action {
+            let list = audit.registrations.entry(target_group).or_default();
+            list.push(op.id);
+        }
+    }
     audit.numbering();
     if audit.faults.is_empty() {
         audit.closures();
@@ -59,6 +71,10 @@ struct Audit<'a> {
     plan: &'a Plan,
     /// Everything that each operation needs, directly or not.
     closure: BTreeMap<OpId, BTreeSet<OpId>>,
+    /// What is made, by which operation.
+    creators: BTreeMap<&'a ResourceId, OpId>,
+    /// Which operations fill a target group.
+    registrations: BTreeMap<&'a Ref<Arn>, Vec<OpId>>,
     faults: Vec<String>,
 }
 
@@ -138,12 +154,7 @@ impl Audit<'_> {
     /// What an operation refers to is made by one that it needs.
     fn references(&mut self, op: &Op) {
         for id in outputs(&op.action) {
-            let made = self
-                .plan
-                .ops
-                .iter()
-                .find(|other| creates(&other.action) == Some(&id))
-                .map(|other| other.id);
+            let made = self.creators.get(&id).copied();
             match made {
                 None => self.fault(op, format!("refers to {id}, which nothing creates")),
                 Some(made) if !self.needs(op, made) => {
@@ -207,8 +218,9 @@ impl Audit<'_> {
             .inputs
             .applied
             .resources
-            .iter()
-            .any(|(id, applied)| id.stack == *stack && applied.arn.as_ref() == Some(arn));
+            .range(ResourceId::new(stack.clone(), ResourceKind::SecurityGroup, "")..)
+            .take_while(|(id, _)| id.stack == *stack)
+            .any(|(_, applied)| applied.arn.as_ref() == Some(arn));
         recorded
             || self
                 .tags_of(stack, arn)
@@ -275,16 +287,10 @@ impl Audit<'_> {
             }
             _ => return,
         };
-        let targets: BTreeSet<&Ref<Arn>> = forwarded(actions).collect();
-        let registrations: Vec<OpId> = self
-            .plan
-            .ops
-            .iter()
-            .filter(|other| match &other.action {
-                Action::RegisterTargets { target_group, .. } => targets.contains(target_group),
-                _ => false,
-            })
-            .map(|other| other.id)
+        let registrations: BTreeSet<OpId> = forwarded(actions)
+            .filter_map(|target_group| self.registrations.get(target_group))
+            .flatten()
+            .copied()
             .collect();
         for registration in registrations {
             if !self.needs(op, registration) {

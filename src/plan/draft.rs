@@ -25,6 +25,7 @@ pub mod code {
     pub const DELETION_PROTECTION: &str = "DeletionProtection";
     pub const DRIFT_REPORTED: &str = "DriftReported";
     pub const EMPTY_TARGETS: &str = "EmptyTargets";
+    pub const FOREIGN_MEMBERS: &str = "ForeignMembers";
     pub const NAME_TAKEN: &str = "NameTaken";
     pub const OBJECT_MISSING: &str = "ObjectMissing";
     pub const OWNERSHIP_CONFLICT: &str = "OwnershipConflict";
@@ -59,6 +60,14 @@ pub struct Draft<'a> {
     pub creators: BTreeMap<ResourceId, OpId>,
     /// Everything that exists, of all stacks.
     pub known: Known,
+    /// Operations that make or fill a target group.
+    pub fillers: BTreeMap<ResourceId, Vec<OpId>>,
+    /// Operations that let balancers reach the nodes.
+    pub admissions: Vec<OpId>,
+    /// Digests of the desired stacks.
+    pub digests: BTreeMap<StackId, String>,
+    /// Groups that we ever built and have not taken down.
+    pub recorded_groups: BTreeSet<String>,
 }
 
 impl<'a> Draft<'a> {
@@ -73,6 +82,10 @@ impl<'a> Draft<'a> {
             blocked: BTreeSet::new(),
             creators: BTreeMap::new(),
             known: Known::new(),
+            fillers: BTreeMap::new(),
+            admissions: Vec::new(),
+            digests: inputs.desired.stacks(),
+            recorded_groups: inputs.applied.groups(),
         }
     }
 
@@ -85,6 +98,15 @@ impl<'a> Draft<'a> {
         needs: impl IntoIterator<Item = OpId>,
     ) -> OpId {
         let id = OpId(self.ops.len() as u32);
+        match &action {
+            Action::CreateTargetGroup { .. } | Action::RegisterTargets { .. } => {
+                self.fillers.entry(resource.clone()).or_default().push(id);
+            }
+            Action::AuthorizeIngress { .. } if resource.stack == StackId::Network => {
+                self.admissions.push(id);
+            }
+            _ => {}
+        }
         self.ops.push(Op {
             id,
             stack: resource.stack.clone(),
@@ -185,16 +207,27 @@ impl<'a> Draft<'a> {
         self.inputs
             .applied
             .resources
-            .iter()
-            .find(|(id, resource)| {
-                id.stack == *stack
-                    && id.kind == kind
-                    && resource
-                        .arn
-                        .as_ref()
-                        .is_some_and(|known| known.as_str() == arn)
+            .range(ResourceId::new(stack.clone(), kind, "")..)
+            .take_while(|(id, _)| id.stack == *stack && id.kind == kind)
+            .find(|(_, resource)| {
+                resource
+                    .arn
+                    .as_ref()
+                    .is_some_and(|known| known.as_str() == arn)
             })
             .map(|(id, _)| id)
+    }
+
+    /// What the store knows of one stack.
+    pub fn recorded_in(
+        &self,
+        stack: &'a StackId,
+    ) -> impl Iterator<Item = (&'a ResourceId, &'a AppliedResource)> {
+        self.inputs
+            .applied
+            .resources
+            .range(ResourceId::new(stack.clone(), ResourceKind::SecurityGroup, "")..)
+            .take_while(move |(id, _)| id.stack == *stack)
     }
 
     /// Why a resource is written: what git says now against what was last set, and whether it is there.

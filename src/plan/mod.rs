@@ -63,6 +63,8 @@ pub struct PlanOptions {
     /// Rules that one balancer may hold, default rules not counted, where the account's limit is known: beyond it the
     /// surplus goes first (lessons A10).
     pub rule_limit: Option<usize>,
+    /// Group id → Ingresses of it that are in the cluster and not in git: their balancer is held (decision 3).
+    pub foreign_members: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Default for PlanOptions {
@@ -74,6 +76,7 @@ impl Default for PlanOptions {
             network_quiet: true,
             settle_seconds: 15,
             rule_limit: None,
+            foreign_members: BTreeMap::new(),
         }
     }
 }
@@ -133,7 +136,9 @@ pub fn route(inputs: &Inputs<'_>) -> Plan {
     if let Some(network) = &mut network {
         network.revoke(&mut draft, &users);
     }
-    let leaving = object::leaving(&mut draft);
+    let mut leaving = object::leaving(&mut draft);
+    let busy = Busy::of(inputs, &refused);
+    let kept = busy.keep(&mut draft, &mut leaving);
     let (free, guarded): (Vec<Leaving<'_>>, Vec<Leaving<'_>>) = leaving
         .into_iter()
         .partition(|object| object.finalizers.is_empty());
@@ -142,7 +147,7 @@ pub fn route(inputs: &Inputs<'_>) -> Plan {
         let needs = replaced_by(&object.key(), &groups);
         deleted.extend(object.delete(&mut draft, needs));
     }
-    let mut gone = role::remove(&mut draft, &deleted);
+    let mut gone = role::remove(&mut draft, &deleted, &kept);
     for group in &mut groups {
         group.drop_security_groups(&mut draft);
     }
@@ -228,7 +233,7 @@ fn groups_in_scope<'a>(draft: &mut Draft<'a>) -> (Vec<Group<'a>>, Vec<String>) {
 fn users_of_network(draft: &Draft<'_>, groups: &[Group<'_>], refused: &[String]) -> Vec<String> {
     let desired = &draft.inputs.desired.groups;
     let taken_down: BTreeSet<&str> = groups.iter().map(|group| group.id).collect();
-    let recorded = draft.inputs.applied.groups();
+    let recorded = &draft.recorded_groups;
     let held = refused.iter().filter(|id| {
         let seen = draft.inputs.observed.groups.get(*id);
         seen.is_none_or(|seen| !seen.load_balancers.is_empty())
@@ -247,6 +252,68 @@ fn users_of_network(draft: &Draft<'_>, groups: &[Group<'_>], refused: &[String])
             .map(|id| format!("group {id}")),
     );
     users.into_iter().collect()
+}
+
+/// Namespaces whose balancers could not be brought to the wanted state: what they may still use stays (lessons D7,
+/// gitops R5).
+struct Busy {
+    groups: Vec<String>,
+    namespaces: BTreeSet<String>,
+    /// A group whose namespaces are not known is among them.
+    everywhere: bool,
+}
+
+impl Busy {
+    fn of(inputs: &Inputs<'_>, refused: &[String]) -> Self {
+        let mut busy = Self {
+            groups: refused.to_vec(),
+            namespaces: BTreeSet::new(),
+            everywhere: false,
+        };
+        for id in refused {
+            if let Some(group) = inputs.desired.groups.get(id) {
+                let members = group.members.iter();
+                busy.namespaces
+                    .extend(members.filter_map(|member| member.reference.namespace.clone()));
+            } else if let Some((namespace, _)) = id.split_once('/') {
+                busy.namespaces.insert(namespace.to_owned());
+            } else {
+                busy.everywhere = true;
+            }
+        }
+        busy
+    }
+
+    /// Holds what must stay and takes it out of `leaving`; gives the namespaces in which something stays.
+    fn keep(&self, draft: &mut Draft<'_>, leaving: &mut Vec<Leaving<'_>>) -> BTreeSet<String> {
+        let mut kept = BTreeSet::new();
+        leaving.retain(|object| {
+            let key = object.key();
+            let busy = match &key.namespace {
+                Some(namespace) => self.everywhere || self.namespaces.contains(namespace),
+                None => !self.groups.is_empty(),
+            };
+            if busy {
+                kept.extend(key.namespace.clone());
+                let message = format!(
+                    "{} stays while group {} is held",
+                    object.recorded.reference,
+                    self.groups.join(", ")
+                );
+                let release = "deleted once that group is as wanted";
+                let id = Some(draft::object_id(&key));
+                draft.hold(
+                    &StackId::Cluster,
+                    id,
+                    draft::code::STILL_IN_USE,
+                    message,
+                    release,
+                );
+            }
+            !busy
+        });
+        kept
+    }
 }
 
 /// What must have happened in AWS before an object may leave the cluster: all that concerns balancers of its namespace,

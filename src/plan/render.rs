@@ -429,7 +429,8 @@ pub fn json(plan: &Plan) -> Value {
         Err(error) => unreachable!("BUG: a plan must be expressible in JSON: {error}"),
     };
     for ops in ["ops", "withheld"] {
-        for op in value[ops].as_array_mut().into_iter().flatten() {
+        let ops = value.get_mut(ops).and_then(Value::as_array_mut);
+        for op in ops.into_iter().flatten() {
             if op["action"]["do"] == "apply-object" {
                 hide_secret(&mut op["action"]["value"]);
             }
@@ -444,15 +445,16 @@ fn hide_secret(object: &mut Value) {
         return;
     }
     for field in ["data", "stringData"] {
-        for (_, value) in object[field].as_object_mut().into_iter().flatten() {
+        let values = object.get_mut(field).and_then(Value::as_object_mut);
+        for (_, value) in values.into_iter().flatten() {
             *value = json!("(hidden)");
         }
     }
     // What kubectl leaves behind holds the whole object.
-    if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
+    let annotations = object
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut);
+    if let Some(annotations) = annotations {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -163,13 +163,13 @@ impl<'a> Group<'a> {
         if groups.is_empty() {
             return BTreeSet::new();
         }
-        draft.ops_where(|op| match &op.action {
-            Action::CreateTargetGroup { .. } | Action::RegisterTargets { .. } => {
-                groups.contains(&op.resource)
-            }
-            Action::AuthorizeIngress { .. } => op.stack == crate::id::StackId::Network,
-            _ => false,
-        })
+        groups
+            .iter()
+            .filter_map(|id| draft.fillers.get(id))
+            .flatten()
+            .chain(&draft.admissions)
+            .copied()
+            .collect()
     }
 }
 

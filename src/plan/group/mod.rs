@@ -49,6 +49,8 @@ pub struct Group<'a> {
     pub security_group: Option<&'a SecurityGroup>,
     /// By resource id text.
     pub target_groups: BTreeMap<String, &'a TargetGroup>,
+    /// Identities of the wanted rules, by port and in order.
+    pub rule_names: BTreeMap<u16, Vec<String>>,
     /// On the balancer that is kept, by port.
     pub listeners: BTreeMap<u16, &'a Listener>,
     pub surplus_load_balancers: Vec<Surplus<'a, LoadBalancer>>,
@@ -89,6 +91,11 @@ impl<'a> Group<'a> {
             load_balancer: None,
             security_group: None,
             target_groups: BTreeMap::new(),
+            rule_names: desired
+                .into_iter()
+                .flat_map(|desired| &desired.listeners)
+                .map(|(port, listener)| (*port, rule::names(*port, &listener.rules)))
+                .collect(),
             listeners: BTreeMap::new(),
             surplus_load_balancers: Vec::new(),
             surplus_security_groups: Vec::new(),
@@ -340,10 +347,10 @@ impl<'a> Group<'a> {
                 .listeners
                 .keys()
                 .any(|port| port.to_string() == id.name),
-            ResourceKind::Rule => desired
-                .listeners
-                .iter()
-                .any(|(port, listener)| rule::names(*port, &listener.rules).contains(&id.name)),
+            ResourceKind::Rule => self
+                .rule_names
+                .values()
+                .any(|names| names.contains(&id.name)),
             _ => false,
         }
     }
@@ -367,10 +374,10 @@ impl<'a> Group<'a> {
             .target_groups
             .iter()
             .map(|(name, live)| (live.arn.clone(), name.clone()));
-        let surplus = self
-            .surplus_target_groups
-            .iter()
-            .map(|surplus| (surplus.live.arn.clone(), surplus.live.name.clone()));
+        let surplus = self.surplus_target_groups.iter().map(|surplus| {
+            let name = surplus.id.name.split('~').next().unwrap_or_default();
+            (surplus.live.arn.clone(), name.to_owned())
+        });
         kept.chain(surplus).collect()
     }
 
@@ -403,6 +410,12 @@ impl<'a> Group<'a> {
     pub fn admit(&self, draft: &mut Draft<'a>) -> bool {
         draft.foreign.extend(self.foreign.iter().cloned());
         if draft.block_on_waiting(&self.stack) || draft.block_on_gap(&self.stack) {
+            return false;
+        }
+        if let Some(members) = draft.inputs.options.foreign_members.get(self.id) {
+            let message = format!("git does not hold {} of this group", diff::joined(members));
+            let release = "import them into git, or delete them";
+            draft.block(&self.stack, code::FOREIGN_MEMBERS, message, release);
             return false;
         }
         match self.desired {
@@ -552,18 +565,23 @@ impl<'a> Group<'a> {
 
     /// Forgets what the store knows of this group and what is neither wanted nor there any more.
     pub fn forget_stale(&self, draft: &mut Draft<'a>) {
-        let stale: Vec<ResourceId> = draft
+        let known: Vec<&ResourceId> = draft
             .inputs
             .applied
             .resources
-            .keys()
-            .filter(|id| id.stack == self.stack && !self.claims(id))
-            .filter(|id| !draft.ops.iter().any(|op| op.resource == **id))
+            .range(ResourceId::new(self.stack.clone(), ResourceKind::SecurityGroup, "")..)
+            .take_while(|(id, _)| id.stack == self.stack)
+            .map(|(id, _)| id)
+            .filter(|id| !self.claims(id))
+            .collect();
+        let stale: Vec<ResourceId> = known
+            .into_iter()
             .filter(|id| {
                 !draft.ops.iter().any(|op| {
-                    op.record
-                        .iter()
-                        .any(|change| *change == AppliedChange::RemoveResource((*id).clone()))
+                    op.resource == **id
+                        || op
+                            .record
+                            .contains(&AppliedChange::RemoveResource((*id).clone()))
                 })
             })
             .cloned()

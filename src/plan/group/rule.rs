@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     id::{Arn, OpId, ResourceId, ResourceKind},
     model::{
-        applied::AppliedChange,
+        applied::{AppliedChange, ResourceUpdate},
         desired::{ListenerStack, OrderedRule, Ref},
         digest::digest,
         elb::{Condition, Listener, Rule, RuleSpec},
@@ -26,7 +26,7 @@ use super::{
         draft::{Draft, because},
         op::{Action, Cause, Difference, Foreign},
     },
-    Group, update,
+    Group,
 };
 
 /// Identities of a listener's wanted rules, in order: the port and a digest of what the rule matches.
@@ -129,9 +129,12 @@ impl<'a> Group<'a> {
                 id: rule.arn.to_string(),
             });
         }
-        let ids: Vec<ResourceId> = names(port, &wanted.rules)
+        let ids: Vec<ResourceId> = self
+            .rule_names
+            .get(&port)
             .into_iter()
-            .map(|name| ResourceId::new(self.stack.clone(), ResourceKind::Rule, name))
+            .flatten()
+            .map(|name| ResourceId::new(self.stack.clone(), ResourceKind::Rule, name.as_str()))
             .collect();
         let resolved: Vec<RuleSpec> = wanted
             .rules
@@ -216,14 +219,7 @@ impl<'a> Group<'a> {
             vec![difference("rule", None, text)],
         );
         draft.create(id, action, reason, needs);
-        let update = update(
-            draft,
-            id,
-            None,
-            digest,
-            &Default::default(),
-            &wanted.spec.tags,
-        );
+        let update = update(draft, id, None, digest, &wanted.spec.tags);
         draft.note_resource(id, first, update);
         draft.since(first)
     }
@@ -265,14 +261,7 @@ impl<'a> Group<'a> {
             (cause, origin),
         );
         let arn = Some(live.arn.as_str());
-        let update = update(
-            draft,
-            id,
-            arn,
-            digest,
-            &Default::default(),
-            &wanted.spec.tags,
-        );
+        let update = update(draft, id, arn, digest, &wanted.spec.tags);
         draft.note_resource(id, first, update);
         draft.since(first)
     }
@@ -330,17 +319,11 @@ impl<'a> Group<'a> {
                 priorities.insert(live.arn.clone(), *number);
             }
         }
-        let stacks = &draft.inputs.applied.stacks;
+        let recorded = draft.inputs.applied.stacks.get(&self.stack);
         let unchanged = draft
-            .inputs
-            .desired
-            .stacks()
+            .digests
             .get(&self.stack)
-            .is_some_and(|digest| {
-                stacks
-                    .get(&self.stack)
-                    .is_some_and(|known| known.digest == *digest)
-            });
+            .is_some_and(|digest| recorded.is_some_and(|recorded| recorded.digest == *digest));
         let cause = if unchanged {
             Cause::Drift
         } else {
@@ -396,6 +379,19 @@ impl<'a> Group<'a> {
     }
 }
 
+/// What the store is to hold of a rule: not the tag that says where it stood when it was made.
+fn update(
+    draft: &Draft<'_>,
+    id: &ResourceId,
+    arn: Option<&str>,
+    digest: String,
+    wanted: &Tags,
+) -> ResourceUpdate {
+    let mut update = super::update(draft, id, arn, digest, &BTreeMap::new(), wanted);
+    update.tags.insert(tags::RESOURCE.to_owned(), None);
+    update
+}
+
 /// Which live rule becomes which wanted one: equal in everything, then equal in what it matches, then known by its ARN
 /// (a hand changed its conditions). What is left goes.
 fn match_rules<'a>(
@@ -404,32 +400,37 @@ fn match_rules<'a>(
     wanted: &[RuleSpec],
     ours: Vec<&'a Rule>,
 ) -> (Vec<Option<&'a Rule>>, Vec<&'a Rule>) {
-    let mut left: Vec<Option<&'a Rule>> = ours.into_iter().map(Some).collect();
+    type Live<'a> = (&'a Rule, BTreeSet<Condition>);
+    let with_conditions = |live: &'a Rule| (live, canonical_conditions(&live.conditions));
+    let mut left: Vec<Option<Live<'a>>> = ours
+        .into_iter()
+        .map(|live| Some(with_conditions(live)))
+        .collect();
     let mut matched: Vec<Option<&'a Rule>> = vec![None; wanted.len()];
     let conditions: Vec<_> = wanted
         .iter()
         .map(|rule| canonical_conditions(&rule.conditions))
         .collect();
-    let mut pass = |fits: &dyn Fn(usize, &Rule) -> bool| {
+    let mut pass = |fits: &dyn Fn(usize, &Live<'a>) -> bool| {
         for (index, place) in matched.iter_mut().enumerate() {
             if place.is_none() {
                 let found = left
                     .iter_mut()
-                    .find(|live| live.is_some_and(|live| fits(index, live)));
-                *place = found.and_then(Option::take);
+                    .find(|live| live.as_ref().is_some_and(|live| fits(index, live)));
+                *place = found.and_then(Option::take).map(|(live, _)| live);
             }
         }
     };
-    pass(&|index, live| {
-        conditions[index] == canonical_conditions(&live.conditions)
-            && same_actions(&wanted[index].actions, &live.actions)
+    pass(&|index, (live, found)| {
+        conditions[index] == *found && same_actions(&wanted[index].actions, &live.actions)
     });
-    pass(&|index, live| conditions[index] == canonical_conditions(&live.conditions));
-    pass(&|index, live| {
+    pass(&|index, (_, found)| conditions[index] == *found);
+    pass(&|index, (live, _)| {
         draft
             .applied(&ids[index])
             .and_then(|applied| applied.arn.as_ref())
             .is_some_and(|arn| *arn == live.arn)
     });
-    (matched, left.into_iter().flatten().collect())
+    let leaving = left.into_iter().flatten().map(|(live, _)| live).collect();
+    (matched, leaving)
 }

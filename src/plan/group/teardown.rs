@@ -21,7 +21,7 @@ const PROTECTION: &str = "deletion_protection.enabled";
 impl<'a> Group<'a> {
     /// Whether a group that left git may be taken down; says why not otherwise (lessons D4, D7).
     pub(super) fn admit_teardown(&self, draft: &mut Draft<'a>) -> bool {
-        if !draft.inputs.applied.groups().contains(self.id) {
+        if !draft.recorded_groups.contains(self.id) {
             for balancer in &self.observed.load_balancers {
                 draft.foreign.push(super::super::op::Foreign {
                     stack: self.stack.clone(),

@@ -19,9 +19,14 @@ use crate::{
 
 use super::policy::delete_policy;
 
-/// Plans the removal of every recorded role that is in scope and not desired; `users` are the deletes of what used it.
-/// Gives the stacks that are through once their operations are.
-pub fn remove(draft: &mut Draft<'_>, users: &BTreeSet<OpId>) -> BTreeSet<StackId> {
+/// Plans the removal of every recorded role that is in scope and not desired; `users` are the deletes of what used it,
+/// and in namespaces of `kept` something that may use it stays. Gives the stacks that are through once their operations
+/// are.
+pub fn remove(
+    draft: &mut Draft<'_>,
+    users: &BTreeSet<OpId>,
+    kept: &BTreeSet<String>,
+) -> BTreeSet<StackId> {
     let inputs = draft.inputs;
     let stacks: BTreeSet<&StackId> = inputs
         .applied
@@ -42,6 +47,14 @@ pub fn remove(draft: &mut Draft<'_>, users: &BTreeSet<OpId>) -> BTreeSet<StackId
         let Some(observed) = inputs.observed.roles.get(name) else {
             continue;
         };
+        if name
+            .split_once('/')
+            .is_some_and(|(namespace, _)| kept.contains(namespace))
+        {
+            let message = format!("{stack} stays while objects of its namespace stay");
+            draft.block(stack, code::STILL_IN_USE, message, "removed with them");
+            continue;
+        }
         let leaving = Leaving::find(draft, stack, observed);
         if leaving.admit(draft) {
             leaving.plan(draft, users);
@@ -61,13 +74,7 @@ struct Leaving<'a> {
 
 impl<'a> Leaving<'a> {
     fn find(draft: &Draft<'a>, stack: &'a StackId, observed: &'a ObservedRole) -> Self {
-        let recorded = draft
-            .inputs
-            .applied
-            .resources
-            .iter()
-            .filter(|(id, _)| id.stack == *stack)
-            .collect();
+        let recorded = draft.recorded_in(stack).collect();
         Self {
             stack,
             observed,

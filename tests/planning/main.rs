@@ -1,0 +1,9 @@
+//! Plans against an account and a cluster in memory: what is planned is carried out, looked at and planned again.
+
+mod drift;
+mod fixture;
+mod held;
+mod life;
+mod random;
+mod words;
+mod world;
