@@ -176,12 +176,8 @@ fn a_revert_brings_back_the_state_and_keeps_what_both_commits_hold() {
         balancer
     );
     assert_eq!(world.aws.state().roles, role);
-    assert!(
-        world.aws.state().load_balancers[&balancer]
-            .tags
-            .get("team")
-            .is_none()
-    );
+    let tags = world.aws.state().load_balancers[&balancer].tags.clone();
+    assert!(!tags.contains_key("team"));
     assert!(world.pass(&before).is_quiet());
 }
 
@@ -414,4 +410,27 @@ fn what_another_controller_built_is_taken_over_without_a_write() {
         .filter(|action| matches!(action, Action::SetRulePriorities { .. }));
     assert_eq!(moves.count(), 1);
     assert_eq!(world.paths(), ["/a", "/aa", "/b", "/c"]);
+}
+
+#[test]
+fn no_write_is_made_that_is_not_needed() {
+    let mut world = World::new();
+    let writes = |world: &mut World, wish: &crate::fixture::Wish| {
+        world.aws.forget_calls();
+        world.pass(wish);
+        world.aws.writes().len()
+    };
+    let two = shop(&[("/app1", "app1"), ("/app2", "app2")]);
+    // Two security groups, a permission in one and in the nodes', two target groups filled, balancer, listener, rules.
+    assert_eq!(writes(&mut world, &two), 12);
+    assert_eq!(writes(&mut world, &two), 0);
+    // A target group made and filled, the rule changed, the old one deleted, the nodes' ports widened and narrowed.
+    assert_eq!(
+        writes(&mut world, &shop(&[("/app1", "app3"), ("/app2", "app2")])),
+        6
+    );
+    assert_eq!(writes(&mut world, &two), 6);
+    let mut nothing = shop(&[]);
+    nothing.ingresses.clear();
+    assert_eq!(writes(&mut world, &nothing), 6);
 }

@@ -1,6 +1,9 @@
 //! An account and a cluster with a memory of what was applied, and passes over them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use albsync::{
     apply::{
@@ -9,32 +12,31 @@ use albsync::{
         exec::execute,
         outputs::Outputs,
     },
-    aws::{
-        IamRead,
-        fake::{FakeAccount, State},
-    },
+    aws::fake::FakeAccount,
     cluster::fake::FakeCluster,
     id::{Arn, Generation, ResourceKind, Revision, SecurityGroupId, StackId},
     model::{
         applied::Applied,
-        desired::Desired,
-        net::{SecurityGroup, Tags},
-        observed::{
-            NameTaken, Observed, ObservedGroup, ObservedNetwork, ObservedProvider, ObservedRole,
-        },
-        tags,
+        desired::{Desired, Ref},
+        elb::Condition,
+        observed::{Gap, Observed, ObservedRole},
     },
-    observe::cluster::{Scope, objects},
+    observe::{
+        aws::{self, GroupKnown, NetworkKnown, RoleKnown, Scan},
+        cluster::{Scope, objects},
+    },
     plan::{
         Inputs, PlanOptions,
         audit::audit,
         op::{Action, Plan},
-        prepare, route,
+        prepare,
+        record::Output,
+        route,
     },
 };
 use futures::executor::block_on;
 
-use crate::fixture::{CLUSTER, Wish};
+use crate::fixture::{CLUSTER, VPC, Wish, provider};
 
 pub struct World {
     pub aws: FakeAccount,
@@ -153,20 +155,22 @@ impl World {
             self.applied.change(&change);
         }
         let mut outputs = Outputs::new(&self.applied);
-        if let Action::SetIngressStatus { load_balancer, .. } = &op.action {
+        if let Action::SetIngressStatus {
+            load_balancer: Ref::Output(id),
+            ..
+        } = &op.action
+        {
             // A balancer of this very plan: its name is an output too.
-            if let albsync::model::desired::Ref::Output(id) = load_balancer {
-                let arn = self.applied.resources[id].arn.clone().unwrap();
-                let dns_name = self.aws.state().load_balancers[&arn]
-                    .dns_name
-                    .to_lowercase();
-                let output = albsync::plan::record::Output {
-                    id: Some(arn),
-                    unique_id: None,
-                    dns_name: Some(dns_name),
-                };
-                outputs.insert(id.clone(), output);
-            }
+            let arn = self.applied.resources[id].arn.clone().unwrap();
+            let dns_name = self.aws.state().load_balancers[&arn]
+                .dns_name
+                .to_lowercase();
+            let output = Output {
+                id: Some(arn),
+                unique_id: None,
+                dns_name: Some(dns_name),
+            };
+            outputs.insert(id.clone(), output);
         }
         let action = outputs
             .resolve(&op.action)
@@ -182,171 +186,68 @@ impl World {
         }
     }
 
+    /// Reads account and cluster as a pass does: known things by ARN, groups that the store does not know by a scan.
     pub fn observe(&self, desired: &Desired) -> Observed {
-        let state = self.aws.state();
-        let mut ids: BTreeSet<String> = desired.groups.keys().cloned().collect();
-        ids.extend(self.applied.groups());
-        let (found, gaps) = block_on(objects(
-            &self.cluster,
-            &desired.objects,
-            &self.applied.inventory,
-            &Scope::All,
-        ));
-        assert!(gaps.is_empty());
+        block_on(self.read(desired))
+    }
+
+    async fn read(&self, desired: &Desired) -> Observed {
+        let mut gaps = Vec::new();
+        let scan = Arc::new(Scan::read(&self.aws, CLUSTER, VPC).await);
+        let recorded = self.applied.groups();
+        let mut groups = BTreeMap::new();
+        for id in desired.groups.keys().chain(&recorded) {
+            let mut known = GroupKnown::new(id, desired.groups.get(id), &self.applied);
+            if !recorded.contains(id) {
+                known.scan = Some(scan.clone());
+            }
+            let (seen, unread) = aws::group(&self.aws, id, CLUSTER, &known).await;
+            groups.insert(id.clone(), seen);
+            gaps.extend(unread);
+        }
+        let nodes = [SecurityGroupId::from("sg-nodes")].into();
+        let known = NetworkKnown::new(nodes, &self.applied);
+        let (network, unread) = aws::network(&self.aws, CLUSTER, &known).await;
+        gaps.extend(unread);
+        let (provider, unread) = aws::provider(&self.aws, &provider().arn).await;
+        gaps.extend(unread);
+        let (roles, unread) = self.read_roles(desired).await;
+        gaps.extend(unread);
+        let inventory = &self.applied.inventory;
+        let (found, unread) =
+            objects(&self.cluster, &desired.objects, inventory, &Scope::All).await;
+        gaps.extend(unread);
+        assert_eq!(gaps, []);
         Observed {
-            groups: ids
-                .iter()
-                .map(|id| (id.clone(), self.group(&state, desired, id)))
-                .collect(),
-            network: Some(self.network(&state)),
-            provider: Some(ObservedProvider {
-                provider: state.providers.values().next().cloned(),
-            }),
-            roles: self.roles(desired),
+            groups,
+            network: Some(network),
+            provider: Some(provider),
+            roles,
             objects: found,
-            gaps: Vec::new(),
+            gaps,
         }
     }
 
-    fn known(&self, stack: &StackId) -> BTreeSet<Arn> {
-        let resources = self
-            .applied
-            .resources
-            .iter()
-            .filter(|(id, _)| id.stack == *stack);
-        resources
-            .filter_map(|(_, applied)| applied.arn.clone())
-            .collect()
-    }
-
-    fn group(&self, state: &State, desired: &Desired, id: &str) -> ObservedGroup {
-        let known = self.known(&StackId::Group(id.to_owned()));
-        let ours = |arn: &str, found: &Tags| {
-            known.contains(&Arn::new(arn))
-                || (found.get(tags::STACK).is_some_and(|stack| stack == id)
-                    && found
-                        .get(tags::CLUSTER)
-                        .is_some_and(|cluster| cluster == CLUSTER))
-        };
-        let load_balancers: Vec<_> = state
-            .load_balancers
-            .values()
-            .filter(|live| ours(live.arn.as_str(), &live.tags))
-            .cloned()
-            .collect();
-        let listeners: Vec<_> = state
-            .listeners
-            .values()
-            .filter(|live| {
-                load_balancers
-                    .iter()
-                    .any(|balancer| balancer.arn == live.load_balancer)
-            })
-            .cloned()
-            .collect();
-        let target_groups: Vec<_> = state
-            .target_groups
-            .values()
-            .filter(|live| ours(live.arn.as_str(), &live.tags))
-            .cloned()
-            .collect();
-        let security_groups: Vec<_> = state
-            .security_groups
-            .values()
-            .filter(|live| ours(live.id.as_str(), &live.tags))
-            .cloned()
-            .collect();
-        let mut name_taken = Vec::new();
-        if let Some(wanted) = desired.groups.get(id) {
-            let taken = state.load_balancers.values().filter(|live| {
-                live.name == wanted.load_balancer.name && !load_balancers.contains(live)
-            });
-            name_taken.extend(taken.map(|live| NameTaken {
-                name: live.name.clone(),
-                id: live.arn.to_string(),
-                tags: live.tags.clone(),
-            }));
-        }
-        ObservedGroup {
-            rules: state
-                .rules
-                .values()
-                .filter(|live| {
-                    listeners
-                        .iter()
-                        .any(|listener| listener.arn == live.listener)
-                })
-                .cloned()
-                .collect(),
-            load_balancers,
-            listeners,
-            target_groups,
-            security_groups,
-            name_taken,
-        }
-    }
-
-    fn network(&self, state: &State) -> ObservedNetwork {
-        let backend = |live: &&SecurityGroup| {
-            live.tags
-                .get(tags::SHARED_RESOURCE)
-                .is_some_and(|value| value == tags::BACKEND_SG)
-                && live
-                    .tags
-                    .get(tags::CLUSTER)
-                    .is_some_and(|cluster| cluster == CLUSTER)
-        };
-        let nodes = SecurityGroupId::from("sg-nodes");
-        ObservedNetwork {
-            backend_groups: state
-                .security_groups
-                .values()
-                .filter(backend)
-                .cloned()
-                .collect(),
-            node_groups: [(nodes.clone(), state.security_groups[&nodes].clone())].into(),
-        }
-    }
-
-    fn roles(&self, desired: &Desired) -> BTreeMap<String, ObservedRole> {
-        let state = self.aws.state();
+    async fn read_roles(&self, desired: &Desired) -> (BTreeMap<String, ObservedRole>, Vec<Gap>) {
         let mut ids: BTreeSet<String> = desired.roles.keys().cloned().collect();
-        let recorded = self
-            .applied
-            .resources
-            .keys()
-            .filter_map(|id| match &id.stack {
-                StackId::Role(name) => Some(name.clone()),
-                _ => None,
-            });
-        ids.extend(recorded);
-        ids.into_iter()
-            .map(|id| {
-                let wanted = desired.roles.get(&id);
-                let known = self.known(&StackId::Role(id.clone()));
-                let role = state.roles.values().find(|live| {
-                    wanted.is_some_and(|wanted| wanted.role.name == live.name)
-                        || known.contains(&live.arn)
-                });
-                let policies = state.policies.keys().filter(|arn| {
-                    known.contains(*arn)
-                        || wanted.is_some_and(|wanted| {
-                            wanted.policies.values().any(|policy| policy.arn == **arn)
-                        })
-                        || state.policies[*arn].tags.get(tags::OBJECT) == Some(&id)
-                });
-                let policies = policies
-                    .filter_map(|arn| Some((arn.clone(), block_on(self.aws.policy(arn)).ok()??)))
-                    .collect();
-                (
-                    id,
-                    ObservedRole {
-                        role: role.cloned(),
-                        policies,
-                    },
-                )
-            })
-            .collect()
+        ids.extend(
+            self.applied
+                .resources
+                .keys()
+                .filter_map(|id| match &id.stack {
+                    StackId::Role(name) => Some(name.clone()),
+                    _ => None,
+                }),
+        );
+        let mut roles = BTreeMap::new();
+        let mut gaps = Vec::new();
+        for id in ids {
+            let known = RoleKnown::new(&id, "/albsync/", desired.roles.get(&id), &self.applied);
+            let (seen, unread) = aws::role(&self.aws, &id, &known).await;
+            roles.insert(id, seen);
+            gaps.extend(unread);
+        }
+        (roles, gaps)
     }
 
     /// Paths of the rules on one balancer's port 80 in order of evaluation.
@@ -360,9 +261,7 @@ impl World {
                 rule.conditions
                     .iter()
                     .find_map(|condition| match condition {
-                        albsync::model::elb::Condition::PathPattern { values } => {
-                            values.first().cloned()
-                        }
+                        Condition::PathPattern { values } => values.first().cloned(),
                         _ => None,
                     })
             })

@@ -66,8 +66,14 @@ impl GroupKnown {
                 _ => {}
             }
         }
-        if let Some(wanted) = wanted {
-            known.add_wanted(group_id, wanted, applied);
+        match wanted {
+            Some(wanted) => known.add_wanted(group_id, wanted, applied),
+            // Whether it may be deleted stands in an attribute that nobody needs to have declared (lessons D7).
+            None => {
+                known
+                    .attributes_of
+                    .insert(ResourceId::load_balancer(group_id));
+            }
         }
         known
     }

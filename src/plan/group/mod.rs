@@ -437,12 +437,8 @@ impl<'a> Group<'a> {
             .iter()
             .filter(|(name, _)| !self.target_groups.contains_key(*name));
         names.extend(missing.map(|(_, wanted)| &wanted.spec.name));
-        for taken in self
-            .observed
-            .name_taken
-            .iter()
-            .filter(|taken| names.contains(&&taken.name))
-        {
+        let mut taken = self.observed.name_taken.iter();
+        if let Some(taken) = taken.find(|taken| names.contains(&&taken.name)) {
             draft.block(
                 &self.stack,
                 code::NAME_TAKEN,

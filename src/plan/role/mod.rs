@@ -195,16 +195,15 @@ impl Binding<'_> {
             );
             return false;
         }
-        if let Some(live) = &self.observed.role {
-            if let Ownership::Foreign {
+        if let Some(live) = &self.observed.role
+            && let Ownership::Foreign {
                 code,
                 message,
                 release,
             } = self.ownership(draft, live)
-            {
-                draft.block(&self.stack, code, message, release);
-                return false;
-            }
+        {
+            draft.block(&self.stack, code, message, release);
+            return false;
         }
         for (name, spec) in &self.wanted.policies {
             let Some(live) = self.observed.policies.get(&spec.arn) else {
