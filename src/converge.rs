@@ -1,1 +1,221 @@
+//! THE SPINE: one pass, commit in → outcome out. Read this first.
 //!
+//! A pass does not decide when to run (`daemon::schedule` does), what to change (`plan` does) or how (`apply` does): it
+//! puts the steps in their order and says what became of them.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use crate::{
+    apply::{self, Ports, Progress, Stop},
+    aws::AwsWrite,
+    cluster::ClusterWrite,
+    config::Config,
+    daemon::schedule::Trigger,
+    id::Revision,
+    plan::{self, Inputs, op::Plan, record::Outcome},
+    report::Reporter,
+    source::Source,
+    store::{Store, StoreError},
+};
+
+pub mod admission;
+pub mod finish;
+pub mod load;
+pub mod preview;
+pub mod world;
+
+use load::Loaded;
+use world::World;
+
+/// Everything that passes work with.
+pub struct Context {
+    pub config: Arc<Config>,
+    pub source: Arc<dyn Source>,
+    pub aws: Arc<dyn AwsWrite>,
+    pub cluster: Arc<dyn ClusterWrite>,
+    pub store: Store,
+    pub reporter: Reporter,
+    pub world: World,
+}
+
+/// How a pass ended, as the schedule wants to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassEnd {
+    /// Nothing is left to do.
+    Complete,
+    /// Something failed, waits or could not be read: try again later.
+    Incomplete,
+    /// It was told to stop, or the world moved under it: go on at once.
+    Interrupted,
+}
+
+/// The two halves of a pass (decision 15 of the spec): uids and node ports of Services exist only after the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// IAM, then the cluster's objects.
+    Prepare,
+    /// Balancers, the Ingresses' status, then everything that goes away.
+    Route,
+}
+
+impl Half {
+    pub fn plan(self, inputs: &Inputs<'_>) -> Plan {
+        match self {
+            Self::Prepare => plan::prepare(inputs),
+            Self::Route => plan::route(inputs),
+        }
+    }
+}
+
+/// One half's plan and what became of it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub plan: Plan,
+    pub outcome: Outcome,
+}
+
+/// One pass: the tip if it is admitted, else what is in force, brought about in the cluster and in AWS.
+pub async fn converge(cx: &Context, stop: &Stop, trigger: Trigger, tip: Option<&Revision>) -> PassEnd {
+    let pass = finish::begin(cx, trigger, tip);
+    let end = match converge_to(cx, stop, trigger, tip).await {
+        Ok(end) => end,
+        Err(stopped) => {
+            cx.reporter.failed(format!("{}: {}", stopped.reason, stopped.message));
+            PassEnd::Incomplete
+        }
+    };
+    finish::end(cx, pass, end);
+    end
+}
+
+async fn converge_to(
+    cx: &Context,
+    stop: &Stop,
+    trigger: Trigger,
+    tip: Option<&Revision>,
+) -> Result<PassEnd, Stopped> {
+    world::pin(cx).await?;
+    let read_only = world::other_controller(cx).await?;
+    cx.world.begin(cx, trigger).await;
+
+    // A tip that is admitted takes over; a refused one changes nothing.
+    let choice = admission::choose(cx, tip).await?;
+    let Some(loaded) = choice.chosen else {
+        return Ok(choice.end);
+    };
+
+    let options = finish::plan_options(cx, read_only);
+    let (mut desired, mut sound) = (loaded.desired.clone(), loaded.is_sound());
+    let mut seen = Vec::new();
+    let mut runs: Vec<Run> = Vec::new();
+    for half in [Half::Prepare, Half::Route] {
+        if half == Half::Route {
+            // Only now the API server has given the Services their uids and node ports.
+            (desired, sound) = world::rebuild(cx, &loaded, &runs).await;
+        }
+        let applied = cx.store.applied();
+        let scope = world::scope(cx, &desired, &applied, trigger, sound);
+        let observed = world::observe(cx, half, &desired, &applied, &scope, trigger).await;
+        let inputs = Inputs {
+            desired: &desired,
+            observed: &observed,
+            applied: &applied,
+            revision: Some(&loaded.commit.revision),
+            base: cx.store.generation(),
+            scope: &scope,
+            options: &options,
+        };
+        let plan = half.plan(&inputs);
+        plan::audit::audit(&plan, &inputs).map_err(Stopped::bug)?;
+        let outcome = carry_out(cx, stop, trigger, &loaded, &plan).await?;
+        let run = Run { plan, outcome };
+        cx.world.learn(&observed, &run);
+        let go_on = finish::may_go_on(&run);
+        seen.push(observed);
+        runs.push(run);
+        if !go_on {
+            break;
+        }
+    }
+    let end = finish::finish(cx, &loaded, &desired, &seen, &runs).await?;
+    Ok(if end == PassEnd::Complete { choice.end } else { end })
+}
+
+/// Applies one plan; one without operations only notes what was found right.
+async fn carry_out(
+    cx: &Context,
+    stop: &Stop,
+    trigger: Trigger,
+    loaded: &Loaded,
+    plan: &Plan,
+) -> Result<Outcome, Stopped> {
+    if !plan.ops.is_empty() {
+        finish::in_force(cx, loaded)?;
+    }
+    let total = u32::try_from(plan.ops.len()).unwrap_or(u32::MAX);
+    apply::apply(
+        plan,
+        trigger.as_str(),
+        Ports { aws: &*cx.aws, cluster: &*cx.cluster },
+        &cx.store,
+        stop,
+        &finish::apply_options(&cx.config),
+        &|progress| {
+            if let Progress::Begun { op, .. } = progress {
+                cx.reporter.doing(&format!("{} {}", plan::render::verb(&op.action), op.resource), op.id.0, total);
+            }
+        },
+    )
+    .boxed()
+    .await
+    .map_err(|error| Stopped::new("StoreUnavailable", error.to_string()))
+}
+
+/// Settles what an earlier process left in the journal: what may have happened is read back, by name and tags.
+pub async fn resume(cx: &Context) {
+    let ports = Ports { aws: &*cx.aws, cluster: &*cx.cluster };
+    match apply::resume(ports, &cx.store, &finish::apply_options(&cx.config)).boxed().await {
+        Ok(resumed) => {
+            if resumed.plans > 0 {
+                tracing::warn!(
+                    plans = resumed.plans,
+                    happened = resumed.happened,
+                    open = resumed.open,
+                    "an earlier run was cut off; its plans are settled"
+                );
+            }
+            cx.world.leave_unfinished(resumed.stacks);
+        }
+        Err(error) => tracing::error!(%error, "what an earlier run left cannot be settled"),
+    }
+}
+
+/// Why a pass could not be carried through at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// CamelCase, from the closed list of reasons (gitops G3).
+    pub reason: String,
+    pub message: String,
+}
+
+impl Stopped {
+    pub fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { reason: reason.into(), message: message.into() }
+    }
+
+    pub fn store(error: StoreError) -> Self {
+        let mut message = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            message = format!("{message}: {cause}");
+            source = cause.source();
+        }
+        Self::new("StoreUnavailable", message)
+    }
+
+    fn bug(errors: Vec<String>) -> Self {
+        Self::new("Bug", errors.join("; "))
+    }
+}

@@ -232,9 +232,15 @@ pub trait IamWrite: IamRead {
     async fn delete_role(&self, role: &RoleName) -> Result<()>;
 }
 
+/// Tells how often each operation was called.
+pub trait Counted {
+    /// `service:Operation` → calls since the start.
+    fn calls(&self) -> BTreeMap<String, u64>;
+}
+
 /// Everything a preview needs.
-pub trait AwsRead: ElbRead + Ec2Read + IamRead {}
-impl<T: ElbRead + Ec2Read + IamRead> AwsRead for T {}
+pub trait AwsRead: ElbRead + Ec2Read + IamRead + Counted {}
+impl<T: ElbRead + Ec2Read + IamRead + Counted> AwsRead for T {}
 
 /// Everything applying needs.
 pub trait AwsWrite: AwsRead + ElbWrite + Ec2Write + IamWrite {}

@@ -43,3 +43,29 @@ pub struct IamSettings {
     /// Whether roles may be taken over by `role.adopt.roleId`.
     pub allow_adoption: bool,
 }
+
+impl Settings {
+    /// For looking at manifests without any configuration: defaults, and a cluster without a name.
+    pub fn offline() -> Self {
+        Self {
+            cluster_name: String::new(),
+            installation: String::new(),
+            repo_id: String::new(),
+            ingress_class: "alb".to_owned(),
+            default_scheme: Scheme::Internal,
+            default_target_type: TargetType::Instance,
+            default_tags: BTreeMap::new(),
+            alb_owner_tag: false,
+            iam: IamSettings {
+                path: "/albsync/".to_owned(),
+                role_prefix: String::new(),
+                permissions_boundary: None,
+                allowed_boundaries: BTreeSet::new(),
+                allowed_policies: vec!["*".to_owned()],
+                ensure_provider: false,
+                allow_adoption: false,
+            },
+            lowered: BTreeSet::new(),
+        }
+    }
+}

@@ -43,6 +43,7 @@ pub fn admission(
     previous: Option<&PreviousSet>,
     next: &PreviousSet,
     trailers: &[(String, String)],
+    limits: &Limits,
 ) -> Admission {
     let Some(previous) = previous else {
         return Admission::default();
@@ -50,7 +51,22 @@ pub fn admission(
     let allowed = Allowed::read(trailers);
     Admission {
         problems: emptied(previous, next, &allowed),
-        held: pruned(previous, next, &allowed).into_iter().collect(),
+        held: pruned(previous, next, &allowed, limits).into_iter().collect(),
+    }
+}
+
+/// How many objects a commit may delete without saying so (gitops G43).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Deletes up to this number are never held.
+    pub floor: usize,
+    /// Beyond the floor, deletes above this share of the previous objects, in percent, are held.
+    pub percent: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { floor: PRUNE_FLOOR, percent: PRUNE_PERCENT }
     }
 }
 
@@ -169,7 +185,7 @@ fn empty_problem(place: &str, message: String, path: &str) -> Problem {
 }
 
 /// Gitops G43: too many objects leave at once.
-fn pruned(previous: &PreviousSet, next: &PreviousSet, allowed: &Allowed) -> Option<Held> {
+fn pruned(previous: &PreviousSet, next: &PreviousSet, allowed: &Allowed, limits: &Limits) -> Option<Held> {
     let victims: Vec<String> = previous
         .objects
         .iter()
@@ -177,7 +193,7 @@ fn pruned(previous: &PreviousSet, next: &PreviousSet, allowed: &Allowed) -> Opti
         .map(|(_, object)| object.key.to_string())
         .collect();
     let count = victims.len();
-    let within = count <= PRUNE_FLOOR || count * 100 <= previous.objects.len() * PRUNE_PERCENT;
+    let within = count <= limits.floor || count * 100 <= previous.objects.len() * limits.percent;
     if within || allowed.prune.is_some_and(|limit| limit >= count) {
         return None;
     }
@@ -204,7 +220,11 @@ fn objects(count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{admission as guarded, *};
+
+    fn admission(previous: Option<&PreviousSet>, next: &PreviousSet, trailers: &[(String, String)]) -> Admission {
+        guarded(previous, next, trailers, &Limits::default())
+    }
     use crate::id::ObjectKey;
 
     fn set(kinds: &[(&str, &str, usize)], watched: &[&str]) -> PreviousSet {

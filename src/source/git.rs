@@ -5,7 +5,7 @@
 //! ref last: killed anywhere, the last good commit stays readable (gitops S8).
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Write,
     os::unix::fs::DirBuilderExt,
@@ -189,6 +189,16 @@ impl Source for Mirror {
         }
     }
 
+    fn resolve(&self, text: &str) -> Result<Revision, SourceError> {
+        let opened = self.opened()?;
+        // The mirror's own HEAD says nothing: people mean the watched branch.
+        let text = match text.strip_prefix("HEAD") {
+            Some(rest) => format!("{}{rest}", self.order.tip_ref),
+            None => text.to_owned(),
+        };
+        resolve(&opened.repository, &text)
+    }
+
     fn commit(&self, revision: &Revision) -> Result<Commit, SourceError> {
         let opened = self.opened()?;
         let repository = &opened.repository;
@@ -222,15 +232,9 @@ impl Source for Mirror {
     ) -> Result<Snapshot, SourceError> {
         let commit = self.commit(revision)?;
         let opened = self.opened()?;
-        let repository = &opened.repository;
-        let tree = CommitTree {
-            root: find_commit(repository, revision)?.tree_id(),
-            odb: repository.odb().map_err(|error| damaged(&error))?,
-            repository,
-            revision,
-        };
+        let files = files(&opened.repository, revision, &self.paths, named);
         Ok(Snapshot {
-            files: walk::collect(&tree, &self.paths, named).inspect_err(|error| {
+            files: files.inspect_err(|error| {
                 if matches!(error, SourceError::Corrupt { .. }) {
                     self.suspect.store(true, Ordering::SeqCst);
                 }
@@ -368,6 +372,47 @@ fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(fresh, path)
+}
+
+/// The files of one commit of any repository on this machine, by the rules of [`Source::snapshot`]; for looking at a
+/// working repository without making a mirror of it. `text` is whatever git takes for a commit.
+pub fn read_commit(
+    repository: &Path,
+    text: &str,
+    paths: &[RepoPath],
+    named: &BTreeSet<RepoPath>,
+) -> Result<Snapshot, SourceError> {
+    let shown = repository.display().to_string();
+    let repository = Repository::discover(repository).map_err(|error| SourceError::RemoteUnavailable {
+        url: shown,
+        detail: error.message().to_owned(),
+    })?;
+    let revision = resolve(&repository, text)?;
+    Ok(Snapshot { files: files(&repository, &revision, paths, named)?, commit: None })
+}
+
+fn resolve(repository: &Repository, text: &str) -> Result<Revision, SourceError> {
+    let unknown = || SourceError::UnknownRevision { revision: Revision::from(text) };
+    let commit = repository
+        .revparse_single(text)
+        .and_then(|object| object.peel_to_commit())
+        .map_err(|_| unknown())?;
+    Ok(Revision::new(commit.id().to_string()))
+}
+
+fn files(
+    repository: &Repository,
+    revision: &Revision,
+    paths: &[RepoPath],
+    named: &BTreeSet<RepoPath>,
+) -> Result<BTreeMap<RepoPath, Vec<u8>>, SourceError> {
+    let tree = CommitTree {
+        root: find_commit(repository, revision)?.tree_id(),
+        odb: repository.odb().map_err(|error| damaged(&error))?,
+        repository,
+        revision,
+    };
+    walk::collect(&tree, paths, named)
 }
 
 fn find_commit<'r>(

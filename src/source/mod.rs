@@ -23,6 +23,9 @@ pub trait Source: Send + Sync {
     /// leaves everything that was readable readable (S8, S10).
     fn fetch(&self) -> Result<Revision, SourceError>;
 
+    /// The commit that a text names: an id or the beginning of one, or what git can make of it (`HEAD~1`, a tag).
+    fn resolve(&self, text: &str) -> Result<Revision, SourceError>;
+
     /// What git says of a commit that was fetched.
     fn commit(&self, revision: &Revision) -> Result<Commit, SourceError>;
 

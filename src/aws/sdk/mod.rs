@@ -225,3 +225,9 @@ macro_rules! paged {
     }};
 }
 use paged;
+
+impl crate::aws::Counted for Sdk {
+    fn calls(&self) -> std::collections::BTreeMap<String, u64> {
+        self.governor.counts()
+    }
+}

@@ -1,0 +1,105 @@
+//! `albsync check PATH`: everything that can be said of manifests without cluster and account.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{CliError, Common, Exit, Output, client, output};
+use crate::{
+    converge::{load, world},
+    id::RepoPath,
+    manifest,
+    model::{self, facts::Facts},
+    problem::{Problem, Severity},
+    source::{SourceError, directory, git, snapshot::Snapshot},
+};
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// A directory, or a commit of the repository (a branch, a tag, an id, HEAD~1 …)
+    #[arg(value_name = "PATH|COMMIT", default_value = ".")]
+    pub target: String,
+    /// Repository that a commit is looked up in
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub repository: PathBuf,
+    /// Check only what is under these paths of it, in place of the configured ones
+    #[arg(long = "path", value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Form of the answer
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    pub output: Output,
+}
+
+/// Prints all problems; exit code 4 if one of them rejects.
+///
+/// # Errors
+/// The directory or commit cannot be read.
+pub fn check(common: &Common, args: &CheckArgs) -> Result<Exit, CliError> {
+    let config = if common.config.is_some() { Some(client::config(common)?) } else { None };
+    let paths = watched(args, config.as_ref());
+    let mut options = config.as_ref().map(load::parse_options).unwrap_or_default();
+    options.watched.clone_from(&paths);
+
+    let (files, mut problems) = match read(args, &paths) {
+        Ok(files) => (files, Vec::new()),
+        Err(error) => match load::problem_of(&error) {
+            Some(problem) => (Snapshot::default(), vec![problem]),
+            None => return Err(CliError::usage(error.to_string())),
+        },
+    };
+    let parsed = manifest::parse(&files, &options);
+    let documents = parsed.value.objects.len() + parsed.value.iam_service_accounts.len();
+    problems.extend(parsed.problems);
+    // Without facts only what the documents themselves say can be wrong; everything else waits.
+    let settings = world::offline_settings(config.as_ref());
+    problems.extend(model::build(&parsed.value, &Facts::default(), &settings).problems);
+    problems.sort();
+    problems.dedup();
+    let rejected = problems.iter().any(|problem| problem.severity == Severity::Problem);
+    match args.output {
+        Output::Json => output::print_json(&json!({
+            "files": files.files.len(), "documents": documents, "rejected": rejected, "problems": problems,
+        }))?,
+        Output::Text => output::print(&text(&problems, files.files.len(), documents))?,
+    }
+    Ok(if rejected { Exit::Rejected } else { Exit::Done })
+}
+
+/// The files of a directory or a commit, with those that its manifests name.
+fn read(args: &CheckArgs, paths: &[RepoPath]) -> Result<Snapshot, SourceError> {
+    let directory = Path::new(&args.target);
+    if directory.is_dir() {
+        let files = directory::read(directory, paths)?;
+        return directory::read_named(directory, paths, &manifest::named_files(&files));
+    }
+    let files = git::read_commit(&args.repository, &args.target, paths, &BTreeSet::new())?;
+    let named = manifest::named_files(&files);
+    git::read_commit(&args.repository, &args.target, paths, &named)
+}
+
+fn watched(args: &CheckArgs, config: Option<&crate::config::Config>) -> Vec<RepoPath> {
+    let texts = match (args.paths.is_empty(), config) {
+        (false, _) => args.paths.clone(),
+        (true, Some(config)) => config.source.paths.clone(),
+        (true, None) => vec![".".to_owned()],
+    };
+    texts.into_iter().map(RepoPath::new).collect()
+}
+
+fn text(problems: &[Problem], files: usize, documents: usize) -> String {
+    let colour = output::colour();
+    let mut text = String::new();
+    for problem in problems {
+        let code = if problem.severity == Severity::Problem { output::RED } else { output::YELLOW };
+        text.push_str(&output::paint(&problem.to_string(), code, colour));
+        text.push('\n');
+    }
+    let wrong = problems.iter().filter(|problem| problem.severity == Severity::Problem).count();
+    let warnings = problems.len() - wrong;
+    text.push_str(&format!("{documents} documents in {files} files: {wrong} problems, {warnings} warnings\n"));
+    text
+}

@@ -1,0 +1,123 @@
+//! From the configuration to clients: what `run` and a `plan` without a daemon share.
+
+use std::sync::Arc;
+
+use super::{CliError, Exit, client};
+use crate::{
+    aws::{
+        IamRead,
+        governor::{Rate, Rates},
+        sdk::{Endpoints, Sdk, SdkOptions, Timeouts},
+    },
+    cluster::kube::{ClusterOptions, KubeCluster},
+    config::{Config, RateConfig},
+    converge::{
+        Context,
+        preview::{self, Preview, PreviewTarget},
+        world::World,
+    },
+    daemon,
+    report::Reporter,
+    source::Mirror,
+    store::Store,
+};
+
+/// The AWS clients of a configuration; the VPC is the EKS cluster's unless it is configured.
+///
+/// # Errors
+/// The cluster cannot be described and no VPC is configured.
+pub async fn aws(config: &Config) -> Result<(Sdk, String), CliError> {
+    let mut options = sdk_options(config);
+    if options.vpc_id.is_empty() {
+        let cluster = Sdk::connect(&options).await.eks_cluster(&config.cluster.name).await.map_err(|error| {
+            CliError::new(Exit::Failed, format!("the EKS cluster {} cannot be described: {error}", config.cluster.name))
+                .hint("set aws.vpcId, or grant eks:DescribeCluster (examples/iam-policy.json)")
+        })?;
+        options.vpc_id = cluster.vpc_id.ok_or_else(|| {
+            CliError::usage(format!("the EKS cluster {} names no VPC", config.cluster.name)).hint("set aws.vpcId")
+        })?;
+    }
+    Ok((Sdk::connect(&options).await, options.vpc_id))
+}
+
+fn sdk_options(config: &Config) -> SdkOptions {
+    let rate = |rate: RateConfig| Rate { per_second: rate.per_second, burst: rate.burst };
+    let endpoints = &config.aws.endpoints;
+    let rates = &config.aws.rates;
+    SdkOptions {
+        region: config.aws.region.clone(),
+        vpc_id: config.aws.vpc_id.clone().unwrap_or_default(),
+        endpoints: Endpoints {
+            elb: endpoints.elasticloadbalancing.clone(),
+            ec2: endpoints.ec2.clone(),
+            iam: endpoints.iam.clone(),
+            sts: endpoints.sts.clone(),
+            eks: endpoints.eks.clone(),
+        },
+        timeouts: Timeouts {
+            connect: config.aws.timeouts.connect,
+            attempt: config.aws.timeouts.attempt,
+            operation: config.aws.timeouts.attempt,
+        },
+        rates: Rates {
+            elb_describe: rate(rates.elb_describe),
+            elb_modify: rate(rates.elb_modify),
+            elb_register: rate(rates.elb_register),
+            elb_write: rate(rates.elb_write),
+            ec2_read: rate(rates.ec2_read),
+            ec2_write: rate(rates.ec2_write),
+            iam_read: rate(rates.iam_read),
+            iam_write: rate(rates.iam_write),
+            account: rate(rates.account),
+        },
+    }
+}
+
+/// The client of the configured cluster.
+///
+/// # Errors
+/// The kubeconfig cannot be used.
+pub async fn cluster(config: &Config) -> Result<KubeCluster, CliError> {
+    KubeCluster::connect(&ClusterOptions {
+        kubeconfig: config.cluster.kubeconfig.clone(),
+        context: config.cluster.context.clone(),
+        ..ClusterOptions::default()
+    })
+    .await
+    .map_err(|error| CliError::usage(format!("no way to the cluster: {error}")).hint("see cluster.kubeconfig"))
+}
+
+/// A preview without a daemon: the store is read where there is one.
+///
+/// # Errors
+/// No configuration is named, or something cannot be reached.
+pub fn preview(places: &client::Places, target: &PreviewTarget) -> Result<Preview, CliError> {
+    let config = places.config.clone().ok_or_else(|| {
+        CliError::usage(format!("no daemon listens on {} and no configuration is named", places.socket.display()))
+            .hint("name one with --config FILE")
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(Exit::Failed, format!("no threads: {error}")))?;
+    runtime.block_on(async {
+        let store = if places.state_dir.join("store").exists() {
+            client::open_store(places)?
+        } else {
+            Store::ephemeral().map_err(|error| CliError::new(Exit::Failed, client::chain(&error)))?
+        };
+        let source = Mirror::open(&config.state_dir, &config.source)
+            .map_err(|error| CliError::usage(client::chain(&error)))?;
+        let (aws, vpc_id) = aws(&config).await?;
+        let cx = Context {
+            source: Arc::new(source),
+            aws: Arc::new(aws),
+            cluster: Arc::new(cluster(&config).await?),
+            reporter: Reporter::new(daemon::first_status(&config)),
+            world: World::new(vpc_id, true),
+            config: Arc::new(config),
+            store,
+        };
+        preview::preview(&cx, target.clone()).await.map_err(|error| CliError::new(Exit::from_code(error.exit), error.message))
+    })
+}

@@ -1,0 +1,111 @@
+//! `albsync plan`: what a commit would do, without doing it.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{CliError, Common, Exit, Output, client, output};
+use crate::{
+    converge::preview::{Preview, PreviewTarget},
+    daemon::socket::{Answer, Request},
+    plan::render,
+    problem::Severity,
+    source::directory,
+};
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// A commit of the watched repository, or a directory of manifests; by default the tip of the branch
+    #[arg(value_name = "COMMIT|PATH")]
+    pub target: Option<String>,
+    /// End with 1 when there is something to change
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Form of the answer
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    pub output: Output,
+}
+
+/// Reading a whole account takes a while.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Asks the daemon, or, when none runs, reads account and cluster itself; writes nothing either way.
+///
+/// # Errors
+/// The target cannot be read, or account or cluster cannot be reached.
+pub fn plan(common: &Common, args: &PlanArgs) -> Result<Exit, CliError> {
+    let places = client::places(common)?;
+    let target = target(args, &places)?;
+    let preview = match client::ask(&places, &Request::Plan { target: target.clone() }, TIMEOUT)? {
+        Some(Answer::Plan(preview)) => *preview,
+        Some(_) => return Err(client::unexpected()),
+        None => alone(&places, &target)?,
+    };
+    print(&preview, args.output)?;
+    let rejected = preview.problems.iter().any(|problem| problem.severity == Severity::Problem);
+    Ok(if rejected {
+        Exit::Rejected
+    } else if args.exit_code && preview.has_changes() {
+        Exit::Differs
+    } else {
+        Exit::Done
+    })
+}
+
+fn target(args: &PlanArgs, places: &client::Places) -> Result<PreviewTarget, CliError> {
+    let Some(target) = &args.target else {
+        return Ok(PreviewTarget::Tip);
+    };
+    let directory = Path::new(target);
+    if !directory.is_dir() {
+        return Ok(PreviewTarget::Commit { text: target.clone() });
+    }
+    let paths = places.config.as_ref().map_or_else(|| vec![".".to_owned()], |config| config.source.paths.clone());
+    let paths: Vec<_> = paths.into_iter().map(crate::id::RepoPath::new).collect();
+    let unreadable = |error: crate::source::SourceError| CliError::usage(error.to_string());
+    let files = directory::read(directory, &paths).map_err(unreadable)?;
+    let named = crate::manifest::named_files(&files);
+    let files = directory::read_named(directory, &paths, &named).map_err(unreadable)?;
+    let mut texts = BTreeMap::new();
+    for (path, bytes) in files.files {
+        let text = String::from_utf8(bytes)
+            .map_err(|_| CliError::new(Exit::Rejected, format!("{path}: not UTF-8")))?;
+        texts.insert(path, text);
+    }
+    Ok(PreviewTarget::Files { files: texts })
+}
+
+#[cfg(feature = "live")]
+fn alone(places: &client::Places, target: &PreviewTarget) -> Result<Preview, CliError> {
+    super::connect::preview(places, target)
+}
+
+#[cfg(not(feature = "live"))]
+fn alone(places: &client::Places, _: &PreviewTarget) -> Result<Preview, CliError> {
+    Err(CliError::new(Exit::Failed, format!("no daemon listens on {}", places.socket.display())))
+}
+
+fn print(preview: &Preview, form: Output) -> Result<(), CliError> {
+    if form == Output::Json {
+        return output::print_json(&json!({
+            "revision": preview.revision,
+            "problems": preview.problems,
+            "waiting": preview.waiting,
+            "changes": preview.has_changes(),
+            "plans": preview.plans.iter().map(render::json).collect::<Vec<_>>(),
+        }));
+    }
+    let colour = output::colour();
+    let mut text = String::new();
+    if let Some(revision) = &preview.revision {
+        text.push_str(&format!("commit {revision}\n"));
+    }
+    for problem in &preview.problems {
+        let code = if problem.severity == Severity::Problem { output::RED } else { output::YELLOW };
+        text.push_str(&output::paint(&problem.to_string(), code, colour));
+        text.push('\n');
+    }
+    text.push_str(&preview.text(colour));
+    output::print(&text)
+}

@@ -1,0 +1,260 @@
+//! Which commit to defend: a tip that passes every check takes over, a refused one changes nothing (gitops G10).
+
+use super::{Context, PassEnd, Stopped, finish, load, load::Loaded, world};
+use crate::{
+    cluster::Right,
+    config::HistoryPolicy,
+    id::{Revision, StackId},
+    model::{observed::Gap, previous::PreviousSet},
+    plan::{
+        guard,
+        history::{CommitState, RevisionUpdate},
+        op::Held,
+    },
+    problem::{Problem, Severity},
+    source::History,
+};
+
+/// What to work on.
+pub struct Choice {
+    /// Absent: nothing is in force and nothing may come into force.
+    pub chosen: Option<Loaded>,
+    /// Whether something of the tip is still open.
+    pub end: PassEnd,
+}
+
+/// What becomes of a tip.
+enum Verdict {
+    Admitted(Box<Loaded>),
+    /// It asks for exactly what is in force: only the records move (gitops G8).
+    Same(Box<Loaded>),
+    Rejected,
+    /// A gate is closed; opened by something outside (a right is granted) or by another commit.
+    Held { again: bool },
+    /// Something could not be read: tried again, no rejection (gitops G2).
+    Deferred,
+}
+
+/// Judges the tip if it is new, and answers with the commit that is to be brought about.
+pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stopped> {
+    let in_force = cx.store.in_force();
+    let mut end = PassEnd::Complete;
+    if let Some(tip) = tip
+        && Some(tip) != in_force.as_ref()
+    {
+        match judge(cx, tip, in_force.as_ref()).await? {
+            Verdict::Admitted(loaded) => {
+                return Ok(Choice { chosen: Some(*loaded), end: PassEnd::Complete });
+            }
+            Verdict::Same(loaded) => {
+                finish::take_over(cx, &loaded)?;
+                return Ok(Choice { chosen: Some(*loaded), end: PassEnd::Complete });
+            }
+            Verdict::Rejected | Verdict::Held { again: false } => {}
+            Verdict::Held { again: true } | Verdict::Deferred => end = PassEnd::Incomplete,
+        }
+    } else if tip.is_some() {
+        finish::publish(cx, tip);
+        cx.reporter.problems(Vec::new());
+    }
+    let Some(in_force) = in_force else {
+        return Ok(Choice { chosen: None, end });
+    };
+    // What is in force was admitted once: what its documents miss now has its cause outside of git, and what was
+    // applied stays (decision 7 of the spec).
+    match load::load(cx, &in_force).await {
+        Ok(loaded) if loaded.parsed => Ok(Choice { chosen: Some(loaded), end }),
+        // Admitted by other rules than today's: half of it would be taken for a wish to delete the other half.
+        Ok(_) => Err(Stopped::new(
+            "InForceInvalid",
+            format!("commit {} is in force and cannot be parsed any more; nothing is changed", in_force.short()),
+        )),
+        Err(error) => Err(Stopped::new(
+            error.reason(),
+            format!("commit {} is in force and cannot be read: {error}", in_force.short()),
+        )),
+    }
+}
+
+async fn judge(cx: &Context, tip: &Revision, in_force: Option<&Revision>) -> Result<Verdict, Stopped> {
+    let digest = cx.world.config_digest(&cx.config);
+    if cx.store.rejected(tip, &digest).is_some() && cx.reporter.knows_problems_of(tip) {
+        return Ok(Verdict::Rejected);
+    }
+    let loaded = match load::load(cx, tip).await {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            let Some(problem) = load::problem_of(&error) else {
+                return Err(Stopped::new(error.reason(), error.to_string()));
+            };
+            let source = std::sync::Arc::clone(&cx.source);
+            let revision = tip.clone();
+            let commit = tokio::task::spawn_blocking(move || source.commit(&revision)).await;
+            if let Ok(Ok(commit)) = commit {
+                finish::seen(cx, &commit, &digest)?;
+            }
+            return reject(cx, tip, vec![problem]).await;
+        }
+    };
+    finish::seen(cx, &loaded.commit, &digest)?;
+    set(cx, tip, CommitState::Fetched)?;
+    if let Some(verdict) = history(cx, tip).await? {
+        return Ok(verdict);
+    }
+    set(cx, tip, CommitState::Verified)?;
+
+    let previous: Option<PreviousSet> = cx.store.previous_set().map_err(Stopped::store)?;
+    let guarded = guard::admission(
+        previous.as_ref(),
+        &PreviousSet::of(&loaded.manifests),
+        &loaded.commit.trailers,
+        &finish::limits(&cx.config),
+    );
+    let mut problems = loaded.problems.clone();
+    problems.extend(guarded.problems);
+    set(cx, tip, CommitState::Parsed)?;
+
+    let in_force_digest = in_force.and_then(|rev| cx.store.revision(rev)).and_then(|record| record.digest);
+    let rejected = problems.iter().any(|problem| problem.severity == Severity::Problem);
+    if !rejected && in_force_digest.as_deref() == Some(loaded.set_digest.as_str()) {
+        return Ok(Verdict::Same(Box::new(loaded)));
+    }
+    // The API server's word on every object that would change, before anything is written (gitops R1).
+    let (refused, unread) = world::dry_run(cx, &loaded.desired).await;
+    problems.extend(refused);
+    if problems.iter().any(|problem| problem.severity == Severity::Problem) {
+        return reject(cx, tip, problems).await;
+    }
+    let gaps: Vec<&Gap> = loaded.gaps.iter().chain(&unread).collect();
+    if !gaps.is_empty() {
+        let text = gaps.iter().map(|gap| format!("{}: {}", gap.what, gap.message)).collect::<Vec<_>>().join("; ");
+        let reason = if gaps.iter().any(|gap| gap.denied) { "AccessDenied" } else { "FactsUnreadable" };
+        update(cx, tip, CommitState::Deferred, reason, Some(vec![text.clone()]))?;
+        cx.reporter.failed(format!("commit {} is not judged yet: {text}", tip.short()));
+        return Ok(Verdict::Deferred);
+    }
+    if !guarded.held.is_empty() {
+        return hold(cx, tip, guarded.held, false);
+    }
+    let missing = world::missing_rights(cx, &loaded.desired).await?;
+    if !missing.is_empty() {
+        return hold(cx, tip, vec![missing_rights(&missing)], true);
+    }
+    update(cx, tip, CommitState::Validated, "", Some(warnings(&problems)))?;
+    cx.reporter.problems(problems);
+    Ok(Verdict::Admitted(Box::new(loaded)))
+}
+
+/// Decision 18 of the spec: a branch that was rewritten is applied with a warning, held, or applied silently.
+async fn history(cx: &Context, tip: &Revision) -> Result<Option<Verdict>, Stopped> {
+    let Some(accepted) = cx.store.accepted().filter(|accepted| accepted != tip) else {
+        return Ok(None);
+    };
+    let source = std::sync::Arc::clone(&cx.source);
+    let (old, new) = (accepted.clone(), tip.clone());
+    let relation = tokio::task::spawn_blocking(move || source.relation(&old, &new)).await;
+    let dropped = match relation {
+        Ok(Ok(History::Same | History::Descends)) => return Ok(None),
+        Ok(Ok(History::Rewritten { dropped })) => format!("{dropped} commits dropped"),
+        // Undecidable counts as rewritten (gitops G21).
+        Ok(Ok(History::Unknown) | Err(_)) | Err(_) => "how they relate cannot be told".to_owned(),
+    };
+    let text =
+        format!("the branch was rewritten: {} does not descend from {} ({dropped})", tip.short(), accepted.short());
+    match cx.config.source.history {
+        HistoryPolicy::Any => Ok(None),
+        HistoryPolicy::Warn => {
+            tracing::warn!(tip = %tip, accepted = %accepted, "{text}");
+            cx.reporter.problems(Vec::new());
+            cx.reporter.rewritten(Some(text));
+            Ok(None)
+        }
+        HistoryPolicy::FfOnly => hold(
+            cx,
+            tip,
+            vec![Held {
+                stack: StackId::Cluster,
+                resource: None,
+                code: "HistoryRewritten".to_owned(),
+                message: text,
+                release: "push a commit that descends from what was accepted, or set source.history".to_owned(),
+            }],
+            false,
+        )
+        .map(Some),
+    }
+}
+
+async fn reject(cx: &Context, tip: &Revision, mut problems: Vec<Problem>) -> Result<Verdict, Stopped> {
+    problems.sort();
+    problems.dedup();
+    let texts = problems.iter().map(ToString::to_string).collect();
+    let reason = reason_of(&problems);
+    update(cx, tip, CommitState::Rejected, reason, Some(texts))?;
+    for problem in &problems {
+        tracing::error!(revision = %tip, place = %problem.origin, code = %problem.code, "rejected: {problem}");
+    }
+    finish::report_rejected(cx, tip, &problems).await;
+    cx.reporter.problems(problems);
+    Ok(Verdict::Rejected)
+}
+
+fn hold(cx: &Context, tip: &Revision, held: Vec<Held>, again: bool) -> Result<Verdict, Stopped> {
+    let reason = held.first().map_or("Held", |held| held.code.as_str()).to_owned();
+    let texts = held.iter().map(|held| format!("{}; to release: {}", held.message, held.release)).collect();
+    update(cx, tip, CommitState::Held, &reason, Some(texts))?;
+    for held in &held {
+        tracing::warn!(revision = %tip, code = %held.code, release = %held.release, "held: {}", held.message);
+    }
+    cx.reporter.problems(Vec::new());
+    cx.reporter.held(held);
+    Ok(Verdict::Held { again })
+}
+
+/// One reason for a whole rejection, from gitops' closed list.
+fn reason_of(problems: &[Problem]) -> &'static str {
+    let has = |code: &str| problems.iter().any(|problem| problem.code.starts_with(code));
+    if has("yaml") {
+        "ParseError"
+    } else if has("empty") {
+        "EmptyDesiredState"
+    } else if has("duplicate") {
+        "Duplicate"
+    } else if has("refused-by-api-server") {
+        "DryRun"
+    } else if has("unknown") {
+        "Reference"
+    } else {
+        "Invalid"
+    }
+}
+
+fn warnings(problems: &[Problem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
+}
+
+fn missing_rights(missing: &[Right]) -> Held {
+    let list = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Held {
+        stack: StackId::Cluster,
+        resource: None,
+        code: "MissingRights".to_owned(),
+        message: format!("albsync's ServiceAccount may not: {list}"),
+        release: "grant them (examples/rbac.yaml)".to_owned(),
+    }
+}
+
+fn set(cx: &Context, revision: &Revision, state: CommitState) -> Result<(), Stopped> {
+    finish::advance(cx, revision, state, RevisionUpdate::default())
+}
+
+fn update(
+    cx: &Context,
+    revision: &Revision,
+    state: CommitState,
+    reason: &str,
+    problems: Option<Vec<String>>,
+) -> Result<(), Stopped> {
+    let update = RevisionUpdate { reason: Some(reason.to_owned()), problems, ..RevisionUpdate::default() };
+    finish::advance(cx, revision, state, update)
+}

@@ -1,0 +1,119 @@
+//! One commit, read, parsed and built against the facts of the moment.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{Context, world};
+use crate::{
+    id::{RepoPath, Revision},
+    manifest::{self, Manifests, ParseOptions},
+    model::{self, desired::Desired, digest::digest, facts::Facts, observed::Gap, settings::Settings},
+    problem::{Checked, Origin, Problem, Severity},
+    source::{
+        Source, SourceError,
+        snapshot::{Commit, Snapshot},
+    },
+};
+
+/// A commit and what it asks for.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub commit: Commit,
+    pub manifests: Manifests,
+    pub desired: Desired,
+    /// Parsing alone found nothing that rejects: no document is missing.
+    pub parsed: bool,
+    /// Of parsing and building, in the order of their places.
+    pub problems: Vec<Problem>,
+    /// Facts that could not be read.
+    pub gaps: Vec<Gap>,
+    /// Digest of the files that matter: equal digests ask for the same (gitops G8).
+    pub set_digest: String,
+}
+
+impl Loaded {
+    /// Everything could be built: what is absent from it is really not wanted.
+    pub fn is_sound(&self) -> bool {
+        self.gaps.is_empty() && !self.problems.iter().any(|problem| problem.severity == Severity::Problem)
+    }
+}
+
+/// Reads a commit's files on a thread for blocking work.
+///
+/// # Errors
+/// The commit is not there, or its tree cannot be served.
+pub async fn snapshot(source: &Arc<dyn Source>, revision: &Revision) -> Result<(Commit, Snapshot), SourceError> {
+    let source = Arc::clone(source);
+    let revision = revision.clone();
+    let read = move || {
+        let commit = source.commit(&revision)?;
+        let files = source.snapshot(&revision, &BTreeSet::new())?;
+        let named = manifest::named_files(&files);
+        let files = if named.is_empty() { files } else { source.snapshot(&revision, &named)? };
+        Ok((commit, files))
+    };
+    match tokio::task::spawn_blocking(read).await {
+        Ok(read) => read,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Parses a snapshot as the configuration says.
+pub fn parse(cx: &Context, files: &Snapshot) -> Checked<Manifests> {
+    manifest::parse(files, &parse_options(&cx.config))
+}
+
+/// How manifests are read under this configuration.
+pub fn parse_options(config: &crate::config::Config) -> ParseOptions {
+    ParseOptions {
+        watched: config.source.paths.iter().map(|path| RepoPath::new(path.clone())).collect(),
+        lowered: config.checks.lowered.clone(),
+        ingress_class: config.ingress.class.clone(),
+        ..ParseOptions::default()
+    }
+}
+
+/// Everything of one commit under the facts of the moment.
+///
+/// # Errors
+/// The commit cannot be read.
+pub async fn load(cx: &Context, revision: &Revision) -> Result<Loaded, SourceError> {
+    let (commit, files) = snapshot(&cx.source, revision).await?;
+    let set_digest = set_digest(&files);
+    let parsed = parse(cx, &files);
+    let whole = !parsed.is_rejected();
+    let (facts, gaps) = world::facts(cx, &parsed.value).await;
+    let built = build(cx, &parsed.value, &facts);
+    let mut problems = parsed.problems;
+    problems.extend(built.problems);
+    problems.sort();
+    problems.dedup();
+    Ok(Loaded { parsed: whole, commit, manifests: parsed.value, desired: built.value, problems, gaps, set_digest })
+}
+
+/// The desired state under these facts; without the account nothing can be named, and everything waits.
+pub fn build(cx: &Context, manifests: &Manifests, facts: &Facts) -> Checked<Desired> {
+    model::build(manifests, facts, &settings(cx))
+}
+
+/// The part of the configuration that shapes the model.
+pub fn settings(cx: &Context) -> Settings {
+    cx.world.settings(&cx.config)
+}
+
+/// A tree that cannot be served is a mistake of the commit, with the path as its place.
+pub fn problem_of(error: &SourceError) -> Option<Problem> {
+    let path = error.path()?;
+    Some(
+        Problem::new("source-tree", Origin::start_of(path.as_str()), error.to_string())
+            .hint("remove it from the watched paths, or watch other paths"),
+    )
+}
+
+fn set_digest(files: &Snapshot) -> String {
+    let texts: Vec<(&str, String)> = files
+        .files
+        .iter()
+        .map(|(path, bytes)| (path.as_str(), String::from_utf8_lossy(bytes).into_owned()))
+        .collect();
+    digest(&texts)
+}

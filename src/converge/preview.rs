@@ -1,0 +1,206 @@
+//! What a commit would do, without doing it: the same steps as a pass, handed only the reading ports.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, finish, load, world};
+use crate::{
+    daemon::schedule::Trigger,
+    id::{RepoPath, ResourceId, Revision},
+    manifest,
+    model::{
+        desired::{Desired, Waiting},
+        facts::Facts,
+    },
+    plan::{Inputs, op::Plan, render},
+    problem::{Problem, Severity},
+    source::snapshot::Snapshot,
+    store,
+};
+
+/// What to plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "target")]
+pub enum PreviewTarget {
+    /// The tip of the branch.
+    Tip,
+    /// A commit of the mirror: an id, at least its first four digits.
+    Commit { text: String },
+    /// Files that the asker read from a directory.
+    Files { files: BTreeMap<RepoPath, String> },
+}
+
+/// The answer: problems that would reject, or the plans of both halves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Preview {
+    pub revision: Option<Revision>,
+    pub problems: Vec<Problem>,
+    /// With Secrets masked.
+    pub plans: Vec<Plan>,
+    /// Stacks that cannot be planned yet, and why.
+    pub waiting: Vec<Waiting>,
+    /// Resources of which name, port or id are known only once their Service exists.
+    pub unknown: BTreeSet<ResourceId>,
+}
+
+impl Preview {
+    pub fn has_changes(&self) -> bool {
+        self.plans.iter().any(|plan| !plan.ops.is_empty() || !plan.withheld.is_empty())
+    }
+
+    /// In plain words.
+    pub fn text(&self, colour: bool) -> String {
+        let mut text = String::new();
+        if self.problems.iter().any(|problem| problem.severity == Severity::Problem) {
+            text.push_str("rejected: nothing would be changed, what is in force stays\n");
+            return text;
+        }
+        let options = render::Options { colour, unknown: self.unknown.clone() };
+        for plan in &self.plans {
+            text.push_str(&render::text(plan, &options));
+        }
+        for wait in &self.waiting {
+            let _ = writeln!(text, "{}: {} waits: {}", wait.origin, wait.stack, wait.reason);
+        }
+        if !self.has_changes() {
+            text.push_str("nothing to change\n");
+        }
+        text
+    }
+}
+
+/// Why there is no preview: exit code and text.
+#[derive(Clone, Debug)]
+pub struct PreviewError {
+    pub exit: u8,
+    pub message: String,
+}
+
+impl PreviewError {
+    fn new(exit: u8, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+}
+
+/// Plans a target against the world as it is.
+///
+/// # Errors
+/// The target cannot be read, or account or cluster are not those that are pinned.
+pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, PreviewError> {
+    let (revision, files) = files(cx, target).await?;
+    world::pin(cx).await.map_err(|stopped| PreviewError::new(6, stopped.message))?;
+    let read_only = world::other_controller(cx).await.map_err(|stopped| PreviewError::new(6, stopped.message))?;
+    let parsed = load::parse(cx, &files);
+    let (mut facts, gaps) = world::facts(cx, &parsed.value).await;
+    let placeholders = assume(&mut facts, &parsed.value);
+    let built = load::build(cx, &parsed.value, &facts);
+    let mut problems = parsed.problems;
+    problems.extend(built.problems);
+    let desired = built.value;
+    let (refused, _) = world::dry_run(cx, &desired).await;
+    problems.extend(refused);
+    problems.sort();
+    problems.dedup();
+    let mut preview = Preview {
+        revision,
+        problems,
+        plans: Vec::new(),
+        waiting: desired.waiting.clone(),
+        unknown: unknown(&desired, &placeholders),
+    };
+    if preview.problems.iter().any(|problem| problem.severity == Severity::Problem) {
+        return Ok(preview);
+    }
+    let applied = cx.store.applied();
+    let scope = world::scope(cx, &desired, &applied, Trigger::Commit, gaps.is_empty());
+    let options = finish::plan_options(cx, read_only);
+    for half in [super::Half::Prepare, super::Half::Route] {
+        let mut observed = world::observe(cx, half, &desired, &applied, &scope, Trigger::Commit).await;
+        observed.gaps.extend(gaps.iter().cloned());
+        let inputs = Inputs {
+            desired: &desired,
+            observed: &observed,
+            applied: &applied,
+            revision: preview.revision.as_ref(),
+            base: cx.store.generation(),
+            scope: &scope,
+            options: &options,
+        };
+        preview.plans.push(store::redact(&half.plan(&inputs)));
+    }
+    Ok(preview)
+}
+
+async fn files(cx: &Context, target: PreviewTarget) -> Result<(Option<Revision>, Snapshot), PreviewError> {
+    let text = match target {
+        PreviewTarget::Files { files } => {
+            let files = files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+            return Ok((None, Snapshot { commit: None, files }));
+        }
+        PreviewTarget::Tip => None,
+        PreviewTarget::Commit { text } => Some(text),
+    };
+    let source = Arc::clone(&cx.source);
+    let found = tokio::task::spawn_blocking(move || match text {
+        None => source.fetch(),
+        Some(text) => source.resolve(&text),
+    })
+    .await
+    .map_err(|error| PreviewError::new(70, format!("BUG: reading the repository panicked: {error}")))?;
+    let revision = found.map_err(|error| PreviewError::new(2, error.to_string()))?;
+    let (_, files) =
+        load::snapshot(&cx.source, &revision).await.map_err(|error| PreviewError::new(4, error.to_string()))?;
+    Ok((Some(revision), files))
+}
+
+/// A node port that no Service ever has: it stands for one that the API server will choose.
+const UNKNOWN_PORT: u16 = 1;
+
+/// Services that only git holds get stand-ins for what the API server will assign, so that the rest of the plan can be
+/// shown (decision 15 of the spec). Answers the Services that were given some.
+fn assume(facts: &mut Facts, manifests: &manifest::Manifests) -> BTreeSet<String> {
+    let mut assumed = BTreeSet::new();
+    let Some(services) = &mut facts.services else {
+        return assumed;
+    };
+    for service in &manifests.services {
+        let key = service.reference.to_string();
+        if services.contains_key(&key) || service.service_type == "ClusterIP" {
+            continue;
+        }
+        let ports = service.ports.iter().map(|port| {
+            let number = port.node_port.and_then(|port| u16::try_from(port).ok()).unwrap_or(UNKNOWN_PORT);
+            (port.port.to_string(), Some(number))
+        });
+        let fact = crate::model::facts::ServiceFact {
+            uid: Some("known after apply".to_owned()),
+            node_ports: ports.collect(),
+            ip_families: Some(vec!["IPv4".to_owned()]),
+            ..crate::model::facts::ServiceFact::default()
+        };
+        services.insert(key.clone(), fact);
+        assumed.insert(key);
+    }
+    assumed
+}
+
+/// What of the desired state hangs on stand-ins.
+fn unknown(desired: &Desired, assumed: &BTreeSet<String>) -> BTreeSet<ResourceId> {
+    let mut unknown = BTreeSet::new();
+    for (group, stack) in &desired.groups {
+        for member in &stack.members {
+            let Some(namespace) = &member.reference.namespace else { continue };
+            let of_member = assumed.iter().filter_map(|service| service.strip_prefix(&format!("{namespace}/"))).map(|service| format!("{namespace}/{}-{service}:", member.reference.name));
+            for prefix in of_member {
+                let ids = stack.target_groups.keys().filter(|id| id.starts_with(&prefix));
+                unknown.extend(ids.map(|id| ResourceId::target_group(group, id)));
+            }
+        }
+    }
+    unknown
+}
