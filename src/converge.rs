@@ -164,7 +164,7 @@ async fn carry_out(
         &finish::apply_options(&cx.config),
         &|progress| {
             if let Progress::Begun { op, .. } = progress {
-                cx.reporter.doing(&format!("{} {}", plan::render::verb(&op.action), op.resource), op.id.0, total);
+                cx.reporter.doing(&plan::render::line(op).1, op.id.0, total);
             }
         },
     )
@@ -215,7 +215,7 @@ impl Stopped {
         Self::new("StoreUnavailable", message)
     }
 
-    fn bug(errors: Vec<String>) -> Self {
-        Self::new("Bug", errors.join("; "))
+    fn bug(unfit: plan::audit::Unfit) -> Self {
+        Self::new("Bug", unfit.to_string())
     }
 }

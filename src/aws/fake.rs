@@ -374,5 +374,15 @@ fn timeout() -> CallError {
     }
 }
 
+impl super::Counted for FakeAccount {
+    fn calls(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for call in Self::calls(self) {
+            *counts.entry(call.operation).or_default() += 1;
+        }
+        counts
+    }
+}
+
 #[cfg(test)]
 mod tests;

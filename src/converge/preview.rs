@@ -17,7 +17,11 @@ use crate::{
         desired::{Desired, Waiting},
         facts::Facts,
     },
-    plan::{Inputs, op::Plan, render},
+    plan::{
+        Inputs,
+        op::Plan,
+        render::{self, Tone},
+    },
     problem::{Problem, Severity},
     source::snapshot::Snapshot,
     store,
@@ -60,7 +64,10 @@ impl Preview {
             text.push_str("rejected: nothing would be changed, what is in force stays\n");
             return text;
         }
-        let options = render::Options { colour, unknown: self.unknown.clone() };
+        let options = render::TextOptions {
+            paint: if colour { dress } else { render::TextOptions::default().paint },
+            ..render::TextOptions::default()
+        };
         for plan in &self.plans {
             text.push_str(&render::text(plan, &options));
         }
@@ -72,6 +79,19 @@ impl Preview {
         }
         text
     }
+}
+
+/// Colours of a terminal.
+fn dress(tone: Tone, text: &str) -> String {
+    let code = match tone {
+        Tone::Heading => "1",
+        Tone::Create => "32",
+        Tone::Change | Tone::Move | Tone::Held => "33",
+        Tone::Delete => "31",
+        Tone::Foreign => "35",
+        Tone::Quiet => "2",
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
 }
 
 /// Why there is no preview: exit code and text.

@@ -11,6 +11,9 @@ pub type Millis = u64;
 const BACKOFF_FIRST_MS: Millis = 1_000;
 const BACKOFF_MAX_MS: Millis = 300_000;
 
+/// Passes that are cut short by a moving world are repeated at once this often.
+const INTERRUPTIONS_MAX: u32 = 3;
+
 /// How often things happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cadence {
@@ -98,6 +101,8 @@ pub struct Schedule {
     passed: Option<Revision>,
     cluster_changed: bool,
     interrupted: bool,
+    /// In a row, without a new tip.
+    interruptions: u32,
     fetch_at: Millis,
     sweep_at: Millis,
     retry_at: Option<Millis>,
@@ -118,6 +123,7 @@ impl Schedule {
             passed: None,
             cluster_changed: false,
             interrupted: false,
+            interruptions: 0,
             fetch_at: now,
             sweep_at: now.saturating_add(cadence.sweep_ms),
             retry_at: None,
@@ -154,6 +160,7 @@ impl Schedule {
             Event::ClusterChanged => self.cluster_changed = true,
             Event::PassComplete => {
                 self.passing = false;
+                self.interruptions = 0;
                 self.pass_failures = 0;
                 self.retry_at = None;
             }
@@ -164,7 +171,15 @@ impl Schedule {
             }
             Event::PassInterrupted => {
                 self.passing = false;
-                self.interrupted = true;
+                let new_tip = self.head.is_some() && self.head != self.passed;
+                if new_tip || self.interruptions < INTERRUPTIONS_MAX {
+                    self.interruptions = if new_tip { 0 } else { self.interruptions.saturating_add(1) };
+                    self.interrupted = true;
+                } else {
+                    // A world that keeps moving under every pass is fought with patience.
+                    self.pass_failures = self.pass_failures.saturating_add(1);
+                    self.retry_at = Some(now.saturating_add(backoff(self.pass_failures)));
+                }
             }
         }
         self.commands(now)
@@ -326,6 +341,18 @@ mod tests {
         schedule.on(Event::PassComplete, 1);
         let sweep = schedule.on(Event::Tick, 300_000);
         assert!(sweep.contains(&pass(Trigger::Sweep, Some("a"))), "{sweep:?}");
+    }
+
+    #[test]
+    fn passes_that_are_cut_short_again_and_again_back_off() {
+        let mut schedule = schedule();
+        schedule.on(Event::Tick, 0);
+        schedule.on(Event::Fetched(tip("a")), 0);
+        for _ in 0..INTERRUPTIONS_MAX {
+            assert_eq!(schedule.on(Event::PassInterrupted, 1), [pass(Trigger::Retry, Some("a"))]);
+        }
+        assert_eq!(schedule.on(Event::PassInterrupted, 1), []);
+        assert_eq!(schedule.next_tick(), 1_001);
     }
 
     #[test]

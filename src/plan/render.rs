@@ -237,7 +237,8 @@ fn shortened(text: &str) -> String {
 }
 
 /// What one operation does, in one line.
-fn line(op: &Op) -> (Tone, String) {
+/// One operation in words.
+pub fn line(op: &Op) -> (Tone, String) {
     let thing = match op.resource.stack == StackId::Cluster {
         true => op.resource.name.clone(),
         false => format!("{} {}", op.resource.kind, op.resource.name),

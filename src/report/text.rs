@@ -3,10 +3,7 @@
 use std::fmt::Write;
 
 use super::{Health, Status};
-use crate::plan::{
-    history::RevisionRecord,
-    record::Entry,
-};
+use crate::plan::{history::RevisionRecord, record::Entry, render};
 
 /// Wraps text in a colour.
 fn paint(text: &str, code: &str, colour: bool) -> String {
@@ -164,10 +161,9 @@ pub fn calls(generation: u64, at: &str, plan: &crate::plan::op::Plan, entries: &
         let place = op.reason.origin.as_ref().map(|origin| format!(" {origin}")).unwrap_or_default();
         let _ = writeln!(
             out,
-            "  {} {} {}: {:?}{place}: {}",
+            "  {} {}: {:?}{place}: {}",
             op.id,
-            crate::plan::render::verb(&op.action),
-            op.resource,
+            render::line(op).1,
             op.reason.cause,
             state.as_deref().unwrap_or("not begun")
         );

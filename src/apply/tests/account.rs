@@ -861,3 +861,9 @@ impl IamWrite for Account {
         .await
     }
 }
+
+impl crate::aws::Counted for Account {
+    fn calls(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
+}
