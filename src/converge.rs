@@ -77,12 +77,18 @@ pub struct Run {
 }
 
 /// One pass: the tip if it is admitted, else what is in force, brought about in the cluster and in AWS.
-pub async fn converge(cx: &Context, stop: &Stop, trigger: Trigger, tip: Option<&Revision>) -> PassEnd {
+pub async fn converge(
+    cx: &Context,
+    stop: &Stop,
+    trigger: Trigger,
+    tip: Option<&Revision>,
+) -> PassEnd {
     let pass = finish::begin(cx, trigger, tip);
     let end = match converge_to(cx, stop, trigger, tip).await {
         Ok(end) => end,
         Err(stopped) => {
-            cx.reporter.failed(format!("{}: {}", stopped.reason, stopped.message));
+            cx.reporter
+                .failed(format!("{}: {}", stopped.reason, stopped.message));
             PassEnd::Incomplete
         }
     };
@@ -140,7 +146,11 @@ async fn converge_to(
         }
     }
     let end = finish::finish(cx, &loaded, &desired, &seen, &runs).await?;
-    Ok(if end == PassEnd::Complete { choice.end } else { end })
+    Ok(if end == PassEnd::Complete {
+        choice.end
+    } else {
+        end
+    })
 }
 
 /// Applies one plan; one without operations only notes what was found right.
@@ -158,7 +168,10 @@ async fn carry_out(
     apply::apply(
         plan,
         trigger.as_str(),
-        Ports { aws: &*cx.aws, cluster: &*cx.cluster },
+        Ports {
+            aws: &*cx.aws,
+            cluster: &*cx.cluster,
+        },
         &cx.store,
         stop,
         &finish::apply_options(&cx.config),
@@ -175,8 +188,14 @@ async fn carry_out(
 
 /// Settles what an earlier process left in the journal: what may have happened is read back, by name and tags.
 pub async fn resume(cx: &Context) {
-    let ports = Ports { aws: &*cx.aws, cluster: &*cx.cluster };
-    match apply::resume(ports, &cx.store, &finish::apply_options(&cx.config)).boxed().await {
+    let ports = Ports {
+        aws: &*cx.aws,
+        cluster: &*cx.cluster,
+    };
+    match apply::resume(ports, &cx.store, &finish::apply_options(&cx.config))
+        .boxed()
+        .await
+    {
         Ok(resumed) => {
             if resumed.plans > 0 {
                 tracing::warn!(
@@ -202,7 +221,10 @@ pub struct Stopped {
 
 impl Stopped {
     pub fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { reason: reason.into(), message: message.into() }
+        Self {
+            reason: reason.into(),
+            message: message.into(),
+        }
     }
 
     pub fn store(error: StoreError) -> Self {

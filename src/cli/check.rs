@@ -39,7 +39,11 @@ pub struct CheckArgs {
 /// # Errors
 /// The directory or commit cannot be read.
 pub fn check(common: &Common, args: &CheckArgs) -> Result<Exit, CliError> {
-    let config = if common.config.is_some() { Some(client::config(common)?) } else { None };
+    let config = if common.config.is_some() {
+        Some(client::config(common)?)
+    } else {
+        None
+    };
     let paths = watched(args, config.as_ref());
     let mut options = config.as_ref().map(load::parse_options).unwrap_or_default();
     options.watched.clone_from(&paths);
@@ -59,7 +63,9 @@ pub fn check(common: &Common, args: &CheckArgs) -> Result<Exit, CliError> {
     problems.extend(model::build(&parsed.value, &Facts::default(), &settings).problems);
     problems.sort();
     problems.dedup();
-    let rejected = problems.iter().any(|problem| problem.severity == Severity::Problem);
+    let rejected = problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Problem);
     match args.output {
         Output::Json => output::print_json(&json!({
             "files": files.files.len(), "documents": documents, "rejected": rejected, "problems": problems,
@@ -94,12 +100,21 @@ fn text(problems: &[Problem], files: usize, documents: usize) -> String {
     let colour = output::colour();
     let mut text = String::new();
     for problem in problems {
-        let code = if problem.severity == Severity::Problem { output::RED } else { output::YELLOW };
+        let code = if problem.severity == Severity::Problem {
+            output::RED
+        } else {
+            output::YELLOW
+        };
         text.push_str(&output::paint(&problem.to_string(), code, colour));
         text.push('\n');
     }
-    let wrong = problems.iter().filter(|problem| problem.severity == Severity::Problem).count();
+    let wrong = problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Problem)
+        .count();
     let warnings = problems.len() - wrong;
-    text.push_str(&format!("{documents} documents in {files} files: {wrong} problems, {warnings} warnings\n"));
+    text.push_str(&format!(
+        "{documents} documents in {files} files: {wrong} problems, {warnings} warnings\n"
+    ));
     text
 }

@@ -32,7 +32,8 @@ pub fn config(common: &Common) -> Result<Config, CliError> {
 /// No file is named, or its content cannot be used.
 pub fn config_with(common: &Common, overrides: &Overrides) -> Result<Config, CliError> {
     let path = common.config.clone().or_else(packaged).ok_or_else(|| {
-        CliError::usage("no configuration file").hint("name one with --config FILE; examples/config.yaml has every key")
+        CliError::usage("no configuration file")
+            .hint("name one with --config FILE; examples/config.yaml has every key")
     })?;
     Config::load(&path, overrides).map_err(CliError::configuration)
 }
@@ -56,7 +57,11 @@ pub fn places(common: &Common) -> Result<Places, CliError> {
         .clone()
         .or_else(|| config.as_ref().and_then(|config| config.socket.clone()))
         .unwrap_or_else(|| socket::default_path(&state_dir));
-    Ok(Places { state_dir, socket, config })
+    Ok(Places {
+        state_dir,
+        socket,
+        config,
+    })
 }
 
 /// What the flags say, by key of the configuration.
@@ -78,19 +83,36 @@ pub fn overrides(common: &Common) -> Overrides {
 ///
 /// # Errors
 /// It does not answer in time or says no.
-pub fn ask(places: &Places, request: &Request, timeout: Duration) -> Result<Option<Answer>, CliError> {
+pub fn ask(
+    places: &Places,
+    request: &Request,
+    timeout: Duration,
+) -> Result<Option<Answer>, CliError> {
     match socket::ask(&places.socket, request, timeout) {
-        Ok(Some(Answer::Error { exit, message })) => Err(CliError::new(Exit::from_code(exit), message)),
-        Ok(answer) => Ok(answer),
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock || error.kind() == std::io::ErrorKind::TimedOut => {
-            Err(CliError::new(Exit::TimedOut, format!("the daemon did not answer within {} s", timeout.as_secs())))
+        Ok(Some(Answer::Error { exit, message })) => {
+            Err(CliError::new(Exit::from_code(exit), message))
         }
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(CliError::usage(format!(
-            "{} belongs to the daemon's user: {error}",
-            places.socket.display()
-        ))
-        .hint("ask as that user, or as root")),
-        Err(error) => Err(CliError::new(Exit::Failed, format!("{}: {error}", places.socket.display()))),
+        Ok(answer) => Ok(answer),
+        Err(error)
+            if error.kind() == std::io::ErrorKind::WouldBlock
+                || error.kind() == std::io::ErrorKind::TimedOut =>
+        {
+            Err(CliError::new(
+                Exit::TimedOut,
+                format!("the daemon did not answer within {} s", timeout.as_secs()),
+            ))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(CliError::usage(format!(
+                "{} belongs to the daemon's user: {error}",
+                places.socket.display()
+            ))
+            .hint("ask as that user, or as root"))
+        }
+        Err(error) => Err(CliError::new(
+            Exit::Failed,
+            format!("{}: {error}", places.socket.display()),
+        )),
     }
 }
 
@@ -102,20 +124,31 @@ pub fn open_store(places: &Places) -> Result<Store, CliError> {
     if !places.state_dir.join("store").exists() {
         return Err(CliError::new(
             Exit::Failed,
-            format!("no daemon listens on {} and there is no store in {}", places.socket.display(), places.state_dir.display()),
+            format!(
+                "no daemon listens on {} and there is no store in {}",
+                places.socket.display(),
+                places.state_dir.display()
+            ),
         )
-        .hint("start one with `albsync run --config FILE`, or name its configuration with --config"));
+        .hint(
+            "start one with `albsync run --config FILE`, or name its configuration with --config",
+        ));
     }
     Store::open(&places.state_dir).map_err(|error| match error {
-        StoreError::Held { .. } => CliError::new(Exit::Failed, error.to_string())
-            .hint(format!("it does not listen on {}; name its socket with --socket", places.socket.display())),
+        StoreError::Held { .. } => CliError::new(Exit::Failed, error.to_string()).hint(format!(
+            "it does not listen on {}; name its socket with --socket",
+            places.socket.display()
+        )),
         error => CliError::new(Exit::Failed, chain(&error)),
     })
 }
 
 /// An answer to another question.
 pub fn unexpected() -> CliError {
-    CliError::new(Exit::Bug, "BUG: the daemon answered another question than was asked")
+    CliError::new(
+        Exit::Bug,
+        "BUG: the daemon answered another question than was asked",
+    )
 }
 
 /// An error with all that caused it.

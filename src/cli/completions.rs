@@ -16,6 +16,11 @@ pub struct CompletionsArgs {
 /// # Errors
 /// None; the type is that of every verb.
 pub fn completions(args: &CompletionsArgs) -> Result<Exit, CliError> {
-    clap_complete::generate(args.shell, &mut Cli::command(), "albsync", &mut std::io::stdout());
+    clap_complete::generate(
+        args.shell,
+        &mut Cli::command(),
+        "albsync",
+        &mut std::io::stdout(),
+    );
     Ok(Exit::Done)
 }

@@ -29,19 +29,36 @@ use crate::{
 pub async fn aws(config: &Config) -> Result<(Sdk, String), CliError> {
     let mut options = sdk_options(config);
     if options.vpc_id.is_empty() {
-        let cluster = Sdk::connect(&options).await.eks_cluster(&config.cluster.name).await.map_err(|error| {
-            CliError::new(Exit::Failed, format!("the EKS cluster {} cannot be described: {error}", config.cluster.name))
+        let cluster = Sdk::connect(&options)
+            .await
+            .eks_cluster(&config.cluster.name)
+            .await
+            .map_err(|error| {
+                CliError::new(
+                    Exit::Failed,
+                    format!(
+                        "the EKS cluster {} cannot be described: {error}",
+                        config.cluster.name
+                    ),
+                )
                 .hint("set aws.vpcId, or grant eks:DescribeCluster (examples/iam-policy.json)")
-        })?;
+            })?;
         options.vpc_id = cluster.vpc_id.ok_or_else(|| {
-            CliError::usage(format!("the EKS cluster {} names no VPC", config.cluster.name)).hint("set aws.vpcId")
+            CliError::usage(format!(
+                "the EKS cluster {} names no VPC",
+                config.cluster.name
+            ))
+            .hint("set aws.vpcId")
         })?;
     }
     Ok((Sdk::connect(&options).await, options.vpc_id))
 }
 
 fn sdk_options(config: &Config) -> SdkOptions {
-    let rate = |rate: RateConfig| Rate { per_second: rate.per_second, burst: rate.burst };
+    let rate = |rate: RateConfig| Rate {
+        per_second: rate.per_second,
+        burst: rate.burst,
+    };
     let endpoints = &config.aws.endpoints;
     let rates = &config.aws.rates;
     SdkOptions {
@@ -84,7 +101,9 @@ pub async fn cluster(config: &Config) -> Result<KubeCluster, CliError> {
         ..ClusterOptions::default()
     })
     .await
-    .map_err(|error| CliError::usage(format!("no way to the cluster: {error}")).hint("see cluster.kubeconfig"))
+    .map_err(|error| {
+        CliError::usage(format!("no way to the cluster: {error}")).hint("see cluster.kubeconfig")
+    })
 }
 
 /// A preview without a daemon: the store is read where there is one.
@@ -93,8 +112,11 @@ pub async fn cluster(config: &Config) -> Result<KubeCluster, CliError> {
 /// No configuration is named, or something cannot be reached.
 pub fn preview(places: &client::Places, target: &PreviewTarget) -> Result<Preview, CliError> {
     let config = places.config.clone().ok_or_else(|| {
-        CliError::usage(format!("no daemon listens on {} and no configuration is named", places.socket.display()))
-            .hint("name one with --config FILE")
+        CliError::usage(format!(
+            "no daemon listens on {} and no configuration is named",
+            places.socket.display()
+        ))
+        .hint("name one with --config FILE")
     })?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -104,7 +126,8 @@ pub fn preview(places: &client::Places, target: &PreviewTarget) -> Result<Previe
         let store = if places.state_dir.join("store").exists() {
             client::open_store(places)?
         } else {
-            Store::ephemeral().map_err(|error| CliError::new(Exit::Failed, client::chain(&error)))?
+            Store::ephemeral()
+                .map_err(|error| CliError::new(Exit::Failed, client::chain(&error)))?
         };
         let source = Mirror::open(&config.state_dir, &config.source)
             .map_err(|error| CliError::usage(client::chain(&error)))?;
@@ -118,6 +141,8 @@ pub fn preview(places: &client::Places, target: &PreviewTarget) -> Result<Previe
             config: Arc::new(config),
             store,
         };
-        preview::preview(&cx, target.clone()).await.map_err(|error| CliError::new(Exit::from_code(error.exit), error.message))
+        preview::preview(&cx, target.clone())
+            .await
+            .map_err(|error| CliError::new(Exit::from_code(error.exit), error.message))
     })
 }

@@ -34,7 +34,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Neither a daemon nor a store is there, or one of them cannot be read.
 pub fn history(common: &Common, args: &HistoryArgs) -> Result<Exit, CliError> {
     let places = client::places(common)?;
-    let request = Request::History { limit: args.limit, calls: args.calls };
+    let request = Request::History {
+        limit: args.limit,
+        calls: args.calls,
+    };
     let history = match client::ask(&places, &request, TIMEOUT)? {
         Some(Answer::History(history)) => *history,
         Some(_) => return Err(client::unexpected()),
@@ -54,7 +57,12 @@ pub fn history(common: &Common, args: &HistoryArgs) -> Result<Exit, CliError> {
 fn words(history: &History) -> String {
     let mut words = text::commits(&history.commits, output::colour());
     for plan in &history.plans {
-        words.push_str(&text::calls(plan.generation.0, &plan.at, &plan.plan, &plan.entries));
+        words.push_str(&text::calls(
+            plan.generation.0,
+            &plan.at,
+            &plan.plan,
+            &plan.entries,
+        ));
     }
     words
 }

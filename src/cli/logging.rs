@@ -18,8 +18,9 @@ pub fn start(level: &str, format: LogFormat) -> Result<(), CliError> {
         other => other.to_owned(),
     };
     let filter = EnvFilter::try_new(&filter).map_err(|error| {
-        CliError::usage(format!("`{level}` is no log level: {error}"))
-            .hint("one of error, warn, info, debug, trace, or a filter such as `warn,albsync=debug`")
+        CliError::usage(format!("`{level}` is no log level: {error}")).hint(
+            "one of error, warn, info, debug, trace, or a filter such as `warn,albsync=debug`",
+        )
     })?;
     let json = match format {
         LogFormat::Json => true,
@@ -29,11 +30,22 @@ pub fn start(level: &str, format: LogFormat) -> Result<(), CliError> {
     let registry = tracing_subscriber::registry().with(filter);
     let started = if json {
         registry
-            .with(fmt::layer().json().flatten_event(true).with_current_span(true).with_writer(io::stderr))
+            .with(
+                fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_current_span(true)
+                    .with_writer(io::stderr),
+            )
             .try_init()
     } else {
         registry
-            .with(fmt::layer().with_ansi(io::stderr().is_terminal()).with_target(false).with_writer(io::stderr))
+            .with(
+                fmt::layer()
+                    .with_ansi(io::stderr().is_terminal())
+                    .with_target(false)
+                    .with_writer(io::stderr),
+            )
             .try_init()
     };
     started.map_err(|error| CliError::usage(format!("the log cannot be started: {error}")))

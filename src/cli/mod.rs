@@ -25,7 +25,12 @@ pub mod status;
 /// balancers, security groups, IAM roles for ServiceAccounts) to each commit. `git push` changes routing, `git revert`
 /// rolls it back, and what is changed by hand is seen and healed.
 #[derive(Debug, Parser)]
-#[command(name = "albsync", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "albsync",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     #[command(flatten)]
     pub common: Common,
@@ -134,7 +139,12 @@ pub struct CliError {
 
 impl CliError {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hints: Vec::new(), problems: Vec::new() }
+        Self {
+            exit,
+            message: message.into(),
+            hints: Vec::new(),
+            problems: Vec::new(),
+        }
     }
 
     pub fn usage(message: impl Into<String>) -> Self {

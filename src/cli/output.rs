@@ -15,7 +15,11 @@ pub fn colour() -> bool {
 
 /// Wraps text in a colour when wanted.
 pub fn paint(text: &str, code: &str, colour: bool) -> String {
-    if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    if colour {
+        format!("\x1b[{code}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
 }
 
 pub const GREEN: &str = "32";
@@ -31,9 +35,10 @@ pub const DIM: &str = "2";
 pub fn print(text: &str) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(CliError::new(Exit::Failed, format!("standard output cannot be written: {error}")))
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::new(
+            Exit::Failed,
+            format!("standard output cannot be written: {error}"),
+        )),
         _ => Ok(()),
     }
 }
@@ -43,8 +48,9 @@ pub fn print(text: &str) -> Result<(), CliError> {
 /// # Errors
 /// Standard output cannot be written.
 pub fn print_json<T: Serialize>(value: &T) -> Result<(), CliError> {
-    let mut text = serde_json::to_string_pretty(value)
-        .map_err(|error| CliError::new(Exit::Bug, format!("BUG: the answer is no JSON: {error}")))?;
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| {
+        CliError::new(Exit::Bug, format!("BUG: the answer is no JSON: {error}"))
+    })?;
     text.push('\n');
     print(&text)
 }
@@ -80,7 +86,13 @@ mod tests {
 
     #[test]
     fn columns_line_up_and_the_last_one_is_not_padded() {
-        let text = table(&["A", "LONG"], &[vec!["äöü".into(), "x".into()], vec!["b".into(), "yy".into()]]);
+        let text = table(
+            &["A", "LONG"],
+            &[
+                vec!["äöü".into(), "x".into()],
+                vec!["b".into(), "yy".into()],
+            ],
+        );
         assert_eq!(text, "A    LONG\näöü  x\nb    yy\n");
     }
 }

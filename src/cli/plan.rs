@@ -37,13 +37,22 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 pub fn plan(common: &Common, args: &PlanArgs) -> Result<Exit, CliError> {
     let places = client::places(common)?;
     let target = target(args, &places)?;
-    let preview = match client::ask(&places, &Request::Plan { target: target.clone() }, TIMEOUT)? {
+    let preview = match client::ask(
+        &places,
+        &Request::Plan {
+            target: target.clone(),
+        },
+        TIMEOUT,
+    )? {
         Some(Answer::Plan(preview)) => *preview,
         Some(_) => return Err(client::unexpected()),
         None => alone(&places, &target)?,
     };
     print(&preview, args.output)?;
-    let rejected = preview.problems.iter().any(|problem| problem.severity == Severity::Problem);
+    let rejected = preview
+        .problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Problem);
     Ok(if rejected {
         Exit::Rejected
     } else if args.exit_code && preview.has_changes() {
@@ -59,9 +68,14 @@ fn target(args: &PlanArgs, places: &client::Places) -> Result<PreviewTarget, Cli
     };
     let directory = Path::new(target);
     if !directory.is_dir() {
-        return Ok(PreviewTarget::Commit { text: target.clone() });
+        return Ok(PreviewTarget::Commit {
+            text: target.clone(),
+        });
     }
-    let paths = places.config.as_ref().map_or_else(|| vec![".".to_owned()], |config| config.source.paths.clone());
+    let paths = places.config.as_ref().map_or_else(
+        || vec![".".to_owned()],
+        |config| config.source.paths.clone(),
+    );
     let paths: Vec<_> = paths.into_iter().map(crate::id::RepoPath::new).collect();
     let unreadable = |error: crate::source::SourceError| CliError::usage(error.to_string());
     let files = directory::read(directory, &paths).map_err(unreadable)?;
@@ -83,7 +97,10 @@ fn alone(places: &client::Places, target: &PreviewTarget) -> Result<Preview, Cli
 
 #[cfg(not(feature = "live"))]
 fn alone(places: &client::Places, _: &PreviewTarget) -> Result<Preview, CliError> {
-    Err(CliError::new(Exit::Failed, format!("no daemon listens on {}", places.socket.display())))
+    Err(CliError::new(
+        Exit::Failed,
+        format!("no daemon listens on {}", places.socket.display()),
+    ))
 }
 
 fn print(preview: &Preview, form: Output) -> Result<(), CliError> {
@@ -102,7 +119,11 @@ fn print(preview: &Preview, form: Output) -> Result<(), CliError> {
         text.push_str(&format!("commit {revision}\n"));
     }
     for problem in &preview.problems {
-        let code = if problem.severity == Severity::Problem { output::RED } else { output::YELLOW };
+        let code = if problem.severity == Severity::Problem {
+            output::RED
+        } else {
+            output::YELLOW
+        };
         text.push_str(&output::paint(&problem.to_string(), code, colour));
         text.push('\n');
     }

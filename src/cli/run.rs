@@ -67,8 +67,9 @@ async fn start(config: Config) -> Result<Exit, CliError> {
         .map_err(|error| CliError::new(Exit::Usage, client::chain(&error)))?;
     let cluster = connect::cluster(&config).await?;
     let path = daemon::socket_path(&config);
-    let listener = socket::bind(&path)
-        .map_err(|error| CliError::usage(format!("{}: {error}", path.display())).hint("see the key `socket`"))?;
+    let listener = socket::bind(&path).map_err(|error| {
+        CliError::usage(format!("{}: {error}", path.display())).hint("see the key `socket`")
+    })?;
     let (aws, vpc_id) = connect::aws(&config).await?;
     let (changed, changes) = mpsc::channel(256);
     let watch = cluster.watch(changed);
@@ -101,6 +102,10 @@ fn open(state_dir: &Path) -> Result<Store, CliError> {
     Store::open(state_dir).map_err(|error| {
         let held = matches!(error, StoreError::Held { .. });
         let error = CliError::new(Exit::Usage, client::chain(&error));
-        if held { error.hint("stop it, or give this daemon a state directory of its own") } else { error }
+        if held {
+            error.hint("stop it, or give this daemon a state directory of its own")
+        } else {
+            error
+        }
     })
 }

@@ -42,6 +42,8 @@ pub fn status(common: &Common, args: &StatusArgs) -> Result<Exit, CliError> {
 /// What a store says when no daemon runs.
 fn remembered(store: &Store) -> Status {
     let head = store.revisions(1).into_iter().next();
-    let in_force = store.in_force().and_then(|revision| store.revision(&revision));
+    let in_force = store
+        .in_force()
+        .and_then(|revision| store.revision(&revision));
     Status::remembered(head.as_ref(), in_force.as_ref())
 }

@@ -30,7 +30,9 @@ enum Verdict {
     Same(Box<Loaded>),
     Rejected,
     /// A gate is closed; opened by something outside (a right is granted) or by another commit.
-    Held { again: bool },
+    Held {
+        again: bool,
+    },
     /// Something could not be read: tried again, no rejection (gitops G2).
     Deferred,
 }
@@ -44,11 +46,17 @@ pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stop
     {
         match judge(cx, tip, in_force.as_ref()).await? {
             Verdict::Admitted(loaded) => {
-                return Ok(Choice { chosen: Some(*loaded), end: PassEnd::Complete });
+                return Ok(Choice {
+                    chosen: Some(*loaded),
+                    end: PassEnd::Complete,
+                });
             }
             Verdict::Same(loaded) => {
                 finish::take_over(cx, &loaded)?;
-                return Ok(Choice { chosen: Some(*loaded), end: PassEnd::Complete });
+                return Ok(Choice {
+                    chosen: Some(*loaded),
+                    end: PassEnd::Complete,
+                });
             }
             Verdict::Rejected | Verdict::Held { again: false } => {}
             Verdict::Held { again: true } | Verdict::Deferred => end = PassEnd::Incomplete,
@@ -63,20 +71,33 @@ pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stop
     // What is in force was admitted once: what its documents miss now has its cause outside of git, and what was
     // applied stays (decision 7 of the spec).
     match load::load(cx, &in_force).await {
-        Ok(loaded) if loaded.parsed => Ok(Choice { chosen: Some(loaded), end }),
+        Ok(loaded) if loaded.parsed => Ok(Choice {
+            chosen: Some(loaded),
+            end,
+        }),
         // Admitted by other rules than today's: half of it would be taken for a wish to delete the other half.
         Ok(_) => Err(Stopped::new(
             "InForceInvalid",
-            format!("commit {} is in force and cannot be parsed any more; nothing is changed", in_force.short()),
+            format!(
+                "commit {} is in force and cannot be parsed any more; nothing is changed",
+                in_force.short()
+            ),
         )),
         Err(error) => Err(Stopped::new(
             error.reason(),
-            format!("commit {} is in force and cannot be read: {error}", in_force.short()),
+            format!(
+                "commit {} is in force and cannot be read: {error}",
+                in_force.short()
+            ),
         )),
     }
 }
 
-async fn judge(cx: &Context, tip: &Revision, in_force: Option<&Revision>) -> Result<Verdict, Stopped> {
+async fn judge(
+    cx: &Context,
+    tip: &Revision,
+    in_force: Option<&Revision>,
+) -> Result<Verdict, Stopped> {
     let digest = cx.world.config_digest(&cx.config);
     if cx.store.rejected(tip, &digest).is_some() && cx.reporter.knows_problems_of(tip) {
         return Ok(Verdict::Rejected);
@@ -114,23 +135,45 @@ async fn judge(cx: &Context, tip: &Revision, in_force: Option<&Revision>) -> Res
     problems.extend(guarded.problems);
     set(cx, tip, CommitState::Parsed)?;
 
-    let in_force_digest = in_force.and_then(|rev| cx.store.revision(rev)).and_then(|record| record.digest);
-    let rejected = problems.iter().any(|problem| problem.severity == Severity::Problem);
+    let in_force_digest = in_force
+        .and_then(|rev| cx.store.revision(rev))
+        .and_then(|record| record.digest);
+    let rejected = problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Problem);
     if !rejected && in_force_digest.as_deref() == Some(loaded.set_digest.as_str()) {
         return Ok(Verdict::Same(Box::new(loaded)));
     }
     // The API server's word on every object that would change, before anything is written (gitops R1).
     let (refused, unread) = world::dry_run(cx, &loaded.desired).await;
     problems.extend(refused);
-    if problems.iter().any(|problem| problem.severity == Severity::Problem) {
+    if problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Problem)
+    {
         return reject(cx, tip, problems).await;
     }
     let gaps: Vec<&Gap> = loaded.gaps.iter().chain(&unread).collect();
     if !gaps.is_empty() {
-        let text = gaps.iter().map(|gap| format!("{}: {}", gap.what, gap.message)).collect::<Vec<_>>().join("; ");
-        let reason = if gaps.iter().any(|gap| gap.denied) { "AccessDenied" } else { "FactsUnreadable" };
-        update(cx, tip, CommitState::Deferred, reason, Some(vec![text.clone()]))?;
-        cx.reporter.failed(format!("commit {} is not judged yet: {text}", tip.short()));
+        let text = gaps
+            .iter()
+            .map(|gap| format!("{}: {}", gap.what, gap.message))
+            .collect::<Vec<_>>()
+            .join("; ");
+        let reason = if gaps.iter().any(|gap| gap.denied) {
+            "AccessDenied"
+        } else {
+            "FactsUnreadable"
+        };
+        update(
+            cx,
+            tip,
+            CommitState::Deferred,
+            reason,
+            Some(vec![text.clone()]),
+        )?;
+        cx.reporter
+            .failed(format!("commit {} is not judged yet: {text}", tip.short()));
         return Ok(Verdict::Deferred);
     }
     if !guarded.held.is_empty() {
@@ -140,7 +183,13 @@ async fn judge(cx: &Context, tip: &Revision, in_force: Option<&Revision>) -> Res
     if !missing.is_empty() {
         return hold(cx, tip, vec![missing_rights(&missing)], true);
     }
-    update(cx, tip, CommitState::Validated, "", Some(warnings(&problems)))?;
+    update(
+        cx,
+        tip,
+        CommitState::Validated,
+        "",
+        Some(warnings(&problems)),
+    )?;
     cx.reporter.problems(problems);
     Ok(Verdict::Admitted(Box::new(loaded)))
 }
@@ -159,8 +208,11 @@ async fn history(cx: &Context, tip: &Revision) -> Result<Option<Verdict>, Stoppe
         // Undecidable counts as rewritten (gitops G21).
         Ok(Ok(History::Unknown) | Err(_)) | Err(_) => "how they relate cannot be told".to_owned(),
     };
-    let text =
-        format!("the branch was rewritten: {} does not descend from {} ({dropped})", tip.short(), accepted.short());
+    let text = format!(
+        "the branch was rewritten: {} does not descend from {} ({dropped})",
+        tip.short(),
+        accepted.short()
+    );
     match cx.config.source.history {
         HistoryPolicy::Any => Ok(None),
         HistoryPolicy::Warn => {
@@ -177,7 +229,9 @@ async fn history(cx: &Context, tip: &Revision) -> Result<Option<Verdict>, Stoppe
                 resource: None,
                 code: "HistoryRewritten".to_owned(),
                 message: text,
-                release: "push a commit that descends from what was accepted, or set source.history".to_owned(),
+                release:
+                    "push a commit that descends from what was accepted, or set source.history"
+                        .to_owned(),
             }],
             false,
         )
@@ -185,7 +239,11 @@ async fn history(cx: &Context, tip: &Revision) -> Result<Option<Verdict>, Stoppe
     }
 }
 
-async fn reject(cx: &Context, tip: &Revision, mut problems: Vec<Problem>) -> Result<Verdict, Stopped> {
+async fn reject(
+    cx: &Context,
+    tip: &Revision,
+    mut problems: Vec<Problem>,
+) -> Result<Verdict, Stopped> {
     problems.sort();
     problems.dedup();
     let texts = problems.iter().map(ToString::to_string).collect();
@@ -200,8 +258,14 @@ async fn reject(cx: &Context, tip: &Revision, mut problems: Vec<Problem>) -> Res
 }
 
 fn hold(cx: &Context, tip: &Revision, held: Vec<Held>, again: bool) -> Result<Verdict, Stopped> {
-    let reason = held.first().map_or("Held", |held| held.code.as_str()).to_owned();
-    let texts = held.iter().map(|held| format!("{}; to release: {}", held.message, held.release)).collect();
+    let reason = held
+        .first()
+        .map_or("Held", |held| held.code.as_str())
+        .to_owned();
+    let texts = held
+        .iter()
+        .map(|held| format!("{}; to release: {}", held.message, held.release))
+        .collect();
     update(cx, tip, CommitState::Held, &reason, Some(texts))?;
     for held in &held {
         tracing::warn!(revision = %tip, code = %held.code, release = %held.release, "held: {}", held.message);
@@ -213,7 +277,11 @@ fn hold(cx: &Context, tip: &Revision, held: Vec<Held>, again: bool) -> Result<Ve
 
 /// One reason for a whole rejection, from gitops' closed list.
 fn reason_of(problems: &[Problem]) -> &'static str {
-    let has = |code: &str| problems.iter().any(|problem| problem.code.starts_with(code));
+    let has = |code: &str| {
+        problems
+            .iter()
+            .any(|problem| problem.code.starts_with(code))
+    };
     if has("yaml") {
         "ParseError"
     } else if has("empty") {
@@ -234,7 +302,11 @@ fn warnings(problems: &[Problem]) -> Vec<String> {
 }
 
 fn missing_rights(missing: &[Right]) -> Held {
-    let list = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let list = missing
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
     Held {
         stack: StackId::Cluster,
         resource: None,
@@ -255,6 +327,10 @@ fn update(
     reason: &str,
     problems: Option<Vec<String>>,
 ) -> Result<(), Stopped> {
-    let update = RevisionUpdate { reason: Some(reason.to_owned()), problems, ..RevisionUpdate::default() };
+    let update = RevisionUpdate {
+        reason: Some(reason.to_owned()),
+        problems,
+        ..RevisionUpdate::default()
+    };
     finish::advance(cx, revision, state, update)
 }

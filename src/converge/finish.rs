@@ -61,13 +61,18 @@ pub fn advance(
     mut update: RevisionUpdate,
 ) -> Result<(), Stopped> {
     let Some(record) = cx.store.revision(revision) else {
-        return Err(Stopped::new("StoreUnavailable", format!("commit {} has no record", revision.short())));
+        return Err(Stopped::new(
+            "StoreUnavailable",
+            format!("commit {} has no record", revision.short()),
+        ));
     };
     if !record.state.may_become(to) {
         return Ok(());
     }
     update.at = now();
-    cx.store.set_state(revision, to, &update).map_err(Stopped::store)?;
+    cx.store
+        .set_state(revision, to, &update)
+        .map_err(Stopped::store)?;
     if record.state != to {
         tracing::info!(revision = %revision, from = %record.state, to = %to, reason = update.reason.as_deref(), "commit");
     }
@@ -82,8 +87,21 @@ pub fn in_force(cx: &Context, loaded: &Loaded) -> Result<(), Stopped> {
         keep(cx, loaded)?;
     }
     let digest = Some(loaded.set_digest.clone());
-    advance(cx, revision, CommitState::Planned, RevisionUpdate { digest, ..RevisionUpdate::default() })?;
-    advance(cx, revision, CommitState::Applying, RevisionUpdate::default())
+    advance(
+        cx,
+        revision,
+        CommitState::Planned,
+        RevisionUpdate {
+            digest,
+            ..RevisionUpdate::default()
+        },
+    )?;
+    advance(
+        cx,
+        revision,
+        CommitState::Applying,
+        RevisionUpdate::default(),
+    )
 }
 
 /// A commit that asks for what is in force: only the records move (gitops G8).
@@ -95,7 +113,11 @@ pub fn take_over(cx: &Context, loaded: &Loaded) -> Result<(), Stopped> {
         ..RevisionUpdate::default()
     };
     // Whatever the one before had reached, this one has.
-    let reached = cx.store.in_force().and_then(|revision| cx.store.revision(&revision)).map(|record| record.state);
+    let reached = cx
+        .store
+        .in_force()
+        .and_then(|revision| cx.store.revision(&revision))
+        .map(|record| record.state);
     let state = match reached {
         Some(CommitState::Healthy) => CommitState::Healthy,
         _ => CommitState::Applying,
@@ -105,7 +127,9 @@ pub fn take_over(cx: &Context, loaded: &Loaded) -> Result<(), Stopped> {
 
 /// What must outlive this process: the objects of the commit, for the guards; its tree, whatever the server does.
 fn keep(cx: &Context, loaded: &Loaded) -> Result<(), Stopped> {
-    cx.store.set_previous_set(&PreviousSet::of(&loaded.manifests)).map_err(Stopped::store)?;
+    cx.store
+        .set_previous_set(&PreviousSet::of(&loaded.manifests))
+        .map_err(Stopped::store)?;
     if let Err(error) = cx.source.keep(&loaded.commit.revision) {
         // Readable today; only a server that rewrites its history could take it away.
         tracing::warn!(revision = %loaded.commit.revision, %error, "the commit could not be pinned");
@@ -135,7 +159,10 @@ pub fn apply_options(config: &Config) -> ApplyOptions {
     ApplyOptions {
         op_timeout: config.apply.op_timeout,
         grace: config.shutdown_grace,
-        limits: apply::Limits { in_use_ms: in_use, ..apply::Limits::default() },
+        limits: apply::Limits {
+            in_use_ms: in_use,
+            ..apply::Limits::default()
+        },
         now: Arc::new(now),
         ..ApplyOptions::default()
     }
@@ -150,14 +177,28 @@ pub struct Begun {
 }
 
 pub fn begin(cx: &Context, trigger: Trigger, tip: Option<&Revision>) -> Begun {
-    tracing::debug!(trigger = trigger.as_str(), tip = tip.map(Revision::as_str), "pass begins");
+    tracing::debug!(
+        trigger = trigger.as_str(),
+        tip = tip.map(Revision::as_str),
+        "pass begins"
+    );
     cx.reporter.pass_begins(trigger.as_str(), tip);
     publish(cx, tip);
-    Begun { trigger, revision: tip.cloned(), at: Instant::now(), calls: cx.aws.calls() }
+    Begun {
+        trigger,
+        revision: tip.cloned(),
+        at: Instant::now(),
+        calls: cx.aws.calls(),
+    }
 }
 
 pub fn end(cx: &Context, begun: Begun, end: PassEnd) {
-    let Begun { trigger, revision, at, calls } = begun;
+    let Begun {
+        trigger,
+        revision,
+        at,
+        calls,
+    } = begun;
     let aws_calls: BTreeMap<String, u64> = cx
         .aws
         .calls()
@@ -207,17 +248,27 @@ pub async fn finish(
     runs: &[Run],
 ) -> Result<PassEnd, Stopped> {
     let revision = &loaded.commit.revision;
-    let held: Vec<Held> = runs.iter().flat_map(|run| run.plan.held.iter().cloned()).collect();
+    let held: Vec<Held> = runs
+        .iter()
+        .flat_map(|run| run.plan.held.iter().cloned())
+        .collect();
     let mut gaps: Vec<Gap> = loaded.gaps.clone();
-    gaps.extend(seen.iter().flat_map(|observed| observed.gaps.iter().cloned()));
+    gaps.extend(
+        seen.iter()
+            .flat_map(|observed| observed.gaps.iter().cloned()),
+    );
     let gaps = &gaps;
     let whole = runs.len() == 2 && runs.iter().all(|run| run.outcome.is_complete());
-    let interrupted = runs.iter().any(|run| run.outcome.interrupted || run.outcome.replan);
+    let interrupted = runs
+        .iter()
+        .any(|run| run.outcome.interrupted || run.outcome.replan);
     let waits = !desired.waiting.is_empty() || !gaps.is_empty() || !held.is_empty();
 
     let ops = runs.iter().fold(OpCounts::default(), |sum, run| OpCounts {
         done: sum.done.saturating_add(run.outcome.done),
-        failed: sum.failed.saturating_add(u32::try_from(run.outcome.failed.len()).unwrap_or(u32::MAX)),
+        failed: sum
+            .failed
+            .saturating_add(u32::try_from(run.outcome.failed.len()).unwrap_or(u32::MAX)),
         skipped: sum.skipped.saturating_add(run.outcome.skipped),
     });
     cx.world.count(ops);
@@ -238,16 +289,32 @@ pub async fn finish(
         };
         if whole && !waits {
             advance(cx, revision, CommitState::Applied, update(""))?;
-            advance(cx, revision, CommitState::Healthy, RevisionUpdate::default())?;
+            advance(
+                cx,
+                revision,
+                CommitState::Healthy,
+                RevisionUpdate::default(),
+            )?;
         } else if interrupted {
             tracing::info!(revision = %revision, "pass interrupted");
         } else if whole {
             advance(cx, revision, CommitState::Applied, update(""))?;
-            advance(cx, revision, CommitState::Degraded, update(if gaps.is_empty() { "Waiting" } else { "ReadFailed" }))?;
+            advance(
+                cx,
+                revision,
+                CommitState::Degraded,
+                update(if gaps.is_empty() {
+                    "Waiting"
+                } else {
+                    "ReadFailed"
+                }),
+            )?;
         } else {
             let state = cx.store.revision(revision).map(|record| record.state);
             let to = match state {
-                Some(CommitState::Healthy | CommitState::Applied | CommitState::Degraded) => CommitState::Degraded,
+                Some(CommitState::Healthy | CommitState::Applied | CommitState::Degraded) => {
+                    CommitState::Degraded
+                }
                 _ => CommitState::ApplyFailed,
             };
             advance(cx, revision, to, update("OperationsFailed"))?;
@@ -255,20 +322,36 @@ pub async fn finish(
     }
     cx.reporter.change(|status| status.failures = failures);
     cx.reporter.held(held);
-    cx.reporter.foreign(runs.iter().flat_map(|run| run.plan.foreign.iter().cloned()).collect());
+    cx.reporter.foreign(
+        runs.iter()
+            .flat_map(|run| run.plan.foreign.iter().cloned())
+            .collect(),
+    );
     for run in runs {
         cx.reporter.drift(&run.plan, &run.outcome);
     }
     let settled: Vec<&StackId> = runs
         .iter()
         .flat_map(|run| run.plan.settled.iter().map(|settled| &settled.stack))
-        .filter(|stack| !runs.iter().any(|run| run.outcome.failed.iter().any(|failed| failed.stack == **stack)))
+        .filter(|stack| {
+            !runs.iter().any(|run| {
+                run.outcome
+                    .failed
+                    .iter()
+                    .any(|failed| failed.stack == **stack)
+            })
+        })
         .collect();
     cx.reporter.verified(settled);
     publish_load_balancers(cx, desired);
     let pairs: Vec<_> = runs.iter().map(|run| (&run.plan, &run.outcome)).collect();
     let subjects = subjects(desired, seen, &cx.store.applied());
-    event::send(&*cx.cluster, &event::of_pass(Some(revision), &pairs, &subjects)).boxed().await;
+    event::send(
+        &*cx.cluster,
+        &event::of_pass(Some(revision), &pairs, &subjects),
+    )
+    .boxed()
+    .await;
     Ok(if interrupted {
         PassEnd::Interrupted
     } else if whole && !waits {
@@ -285,9 +368,17 @@ pub async fn report_rejected(cx: &Context, tip: &Revision, problems: &[Problem])
         .applied()
         .inventory
         .into_values()
-        .map(|object| Subject { object: object.reference, uid: object.uid })
+        .map(|object| Subject {
+            object: object.reference,
+            uid: object.uid,
+        })
         .collect();
-    event::send(&*cx.cluster, &event::of_problems(Some(tip), problems, &live)).boxed().await;
+    event::send(
+        &*cx.cluster,
+        &event::of_problems(Some(tip), problems, &live),
+    )
+    .boxed()
+    .await;
 }
 
 /// Who hears of a stack: its Ingresses, its ServiceAccount.
@@ -296,13 +387,32 @@ fn subjects(desired: &Desired, seen: &[Observed], applied: &Applied) -> event::S
         let key = reference.key();
         let uid = seen
             .iter()
-            .find_map(|observed| observed.objects.get(&key)?.live.as_ref().map(|live| live.uid.clone()))
-            .or_else(|| applied.inventory.get(&key).and_then(|object| object.uid.clone()));
-        Subject { object: reference.clone(), uid }
+            .find_map(|observed| {
+                observed
+                    .objects
+                    .get(&key)?
+                    .live
+                    .as_ref()
+                    .map(|live| live.uid.clone())
+            })
+            .or_else(|| {
+                applied
+                    .inventory
+                    .get(&key)
+                    .and_then(|object| object.uid.clone())
+            });
+        Subject {
+            object: reference.clone(),
+            uid,
+        }
     };
     let mut subjects = event::Subjects::new();
     for (group, stack) in &desired.groups {
-        let members = stack.members.iter().map(|member| subject(&member.reference)).collect();
+        let members = stack
+            .members
+            .iter()
+            .map(|member| subject(&member.reference))
+            .collect();
         subjects.insert(StackId::Group(group.clone()), members);
     }
     for (role, stack) in &desired.roles {
@@ -326,8 +436,15 @@ fn failures(runs: &[Run], gaps: &[Gap]) -> Vec<String> {
         .flat_map(|run| &run.outcome.failed)
         .map(|failed| format!("{} ({}): {}", failed.what, failed.stack, failed.error));
     let unread = gaps.iter().map(|gap| {
-        let denied = if gap.denied { "; the right is missing" } else { "" };
-        format!("{} could not be read ({}): {}{denied}", gap.what, gap.stack, gap.message)
+        let denied = if gap.denied {
+            "; the right is missing"
+        } else {
+            ""
+        };
+        format!(
+            "{} could not be read ({}): {}{denied}",
+            gap.what, gap.stack, gap.message
+        )
     });
     let mut all: Vec<String> = failed.chain(unread).collect();
     all.sort();
@@ -338,7 +455,10 @@ fn failures(runs: &[Run], gaps: &[Gap]) -> Vec<String> {
 /// The records of the tip and of what is in force, as people see them.
 pub fn publish(cx: &Context, head: Option<&Revision>) {
     let head = head.and_then(|revision| cx.store.revision(revision));
-    let in_force = cx.store.in_force().and_then(|revision| cx.store.revision(&revision));
+    let in_force = cx
+        .store
+        .in_force()
+        .and_then(|revision| cx.store.revision(&revision));
     cx.reporter.records(head.as_ref(), in_force.as_ref());
 }
 
@@ -349,7 +469,11 @@ fn publish_load_balancers(cx: &Context, desired: &Desired) {
         .groups
         .iter()
         .filter_map(|(group, stack)| {
-            let arn = applied.resources.get(&ResourceId::load_balancer(group))?.arn.clone()?;
+            let arn = applied
+                .resources
+                .get(&ResourceId::load_balancer(group))?
+                .arn
+                .clone()?;
             let status = LoadBalancerStatus {
                 group: group.clone(),
                 name: stack.load_balancer.name.clone(),
@@ -361,4 +485,3 @@ fn publish_load_balancers(cx: &Context, desired: &Desired) {
         .collect();
     cx.reporter.load_balancers(shown);
 }
-

@@ -6,7 +6,9 @@ use super::{Context, world};
 use crate::{
     id::{RepoPath, Revision},
     manifest::{self, Manifests, ParseOptions},
-    model::{self, desired::Desired, digest::digest, facts::Facts, observed::Gap, settings::Settings},
+    model::{
+        self, desired::Desired, digest::digest, facts::Facts, observed::Gap, settings::Settings,
+    },
     problem::{Checked, Origin, Problem, Severity},
     source::{
         Source, SourceError,
@@ -33,7 +35,11 @@ pub struct Loaded {
 impl Loaded {
     /// Everything could be built: what is absent from it is really not wanted.
     pub fn is_sound(&self) -> bool {
-        self.gaps.is_empty() && !self.problems.iter().any(|problem| problem.severity == Severity::Problem)
+        self.gaps.is_empty()
+            && !self
+                .problems
+                .iter()
+                .any(|problem| problem.severity == Severity::Problem)
     }
 }
 
@@ -41,14 +47,21 @@ impl Loaded {
 ///
 /// # Errors
 /// The commit is not there, or its tree cannot be served.
-pub async fn snapshot(source: &Arc<dyn Source>, revision: &Revision) -> Result<(Commit, Snapshot), SourceError> {
+pub async fn snapshot(
+    source: &Arc<dyn Source>,
+    revision: &Revision,
+) -> Result<(Commit, Snapshot), SourceError> {
     let source = Arc::clone(source);
     let revision = revision.clone();
     let read = move || {
         let commit = source.commit(&revision)?;
         let files = source.snapshot(&revision, &BTreeSet::new())?;
         let named = manifest::named_files(&files);
-        let files = if named.is_empty() { files } else { source.snapshot(&revision, &named)? };
+        let files = if named.is_empty() {
+            files
+        } else {
+            source.snapshot(&revision, &named)?
+        };
         Ok((commit, files))
     };
     match tokio::task::spawn_blocking(read).await {
@@ -65,7 +78,12 @@ pub fn parse(cx: &Context, files: &Snapshot) -> Checked<Manifests> {
 /// How manifests are read under this configuration.
 pub fn parse_options(config: &crate::config::Config) -> ParseOptions {
     ParseOptions {
-        watched: config.source.paths.iter().map(|path| RepoPath::new(path.clone())).collect(),
+        watched: config
+            .source
+            .paths
+            .iter()
+            .map(|path| RepoPath::new(path.clone()))
+            .collect(),
         lowered: config.checks.lowered.clone(),
         ingress_class: config.ingress.class.clone(),
         ..ParseOptions::default()
@@ -87,7 +105,15 @@ pub async fn load(cx: &Context, revision: &Revision) -> Result<Loaded, SourceErr
     problems.extend(built.problems);
     problems.sort();
     problems.dedup();
-    Ok(Loaded { parsed: whole, commit, manifests: parsed.value, desired: built.value, problems, gaps, set_digest })
+    Ok(Loaded {
+        parsed: whole,
+        commit,
+        manifests: parsed.value,
+        desired: built.value,
+        problems,
+        gaps,
+        set_digest,
+    })
 }
 
 /// The desired state under these facts; without the account nothing can be named, and everything waits.
@@ -104,8 +130,12 @@ pub fn settings(cx: &Context) -> Settings {
 pub fn problem_of(error: &SourceError) -> Option<Problem> {
     let path = error.path()?;
     Some(
-        Problem::new("source-tree", Origin::start_of(path.as_str()), error.to_string())
-            .hint("remove it from the watched paths, or watch other paths"),
+        Problem::new(
+            "source-tree",
+            Origin::start_of(path.as_str()),
+            error.to_string(),
+        )
+        .hint("remove it from the watched paths, or watch other paths"),
     )
 }
 

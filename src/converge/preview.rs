@@ -54,25 +54,39 @@ pub struct Preview {
 
 impl Preview {
     pub fn has_changes(&self) -> bool {
-        self.plans.iter().any(|plan| !plan.ops.is_empty() || !plan.withheld.is_empty())
+        self.plans
+            .iter()
+            .any(|plan| !plan.ops.is_empty() || !plan.withheld.is_empty())
     }
 
     /// In plain words.
     pub fn text(&self, colour: bool) -> String {
         let mut text = String::new();
-        if self.problems.iter().any(|problem| problem.severity == Severity::Problem) {
+        if self
+            .problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Problem)
+        {
             text.push_str("rejected: nothing would be changed, what is in force stays\n");
             return text;
         }
         let options = render::TextOptions {
-            paint: if colour { dress } else { render::TextOptions::default().paint },
+            paint: if colour {
+                dress
+            } else {
+                render::TextOptions::default().paint
+            },
             ..render::TextOptions::default()
         };
         for plan in &self.plans {
             text.push_str(&render::text(plan, &options));
         }
         for wait in &self.waiting {
-            let _ = writeln!(text, "{}: {} waits: {}", wait.origin, wait.stack, wait.reason);
+            let _ = writeln!(
+                text,
+                "{}: {} waits: {}",
+                wait.origin, wait.stack, wait.reason
+            );
         }
         if !self.has_changes() {
             text.push_str("nothing to change\n");
@@ -103,7 +117,10 @@ pub struct PreviewError {
 
 impl PreviewError {
     fn new(exit: u8, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self {
+            exit,
+            message: message.into(),
+        }
     }
 }
 
@@ -113,8 +130,12 @@ impl PreviewError {
 /// The target cannot be read, or account or cluster are not those that are pinned.
 pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, PreviewError> {
     let (revision, files) = files(cx, target).await?;
-    world::pin(cx).await.map_err(|stopped| PreviewError::new(6, stopped.message))?;
-    let read_only = world::other_controller(cx).await.map_err(|stopped| PreviewError::new(6, stopped.message))?;
+    world::pin(cx)
+        .await
+        .map_err(|stopped| PreviewError::new(6, stopped.message))?;
+    let read_only = world::other_controller(cx)
+        .await
+        .map_err(|stopped| PreviewError::new(6, stopped.message))?;
     let parsed = load::parse(cx, &files);
     let (mut facts, gaps) = world::facts(cx, &parsed.value).await;
     let placeholders = assume(&mut facts, &parsed.value);
@@ -133,14 +154,19 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
         waiting: desired.waiting.clone(),
         unknown: unknown(&desired, &placeholders),
     };
-    if preview.problems.iter().any(|problem| problem.severity == Severity::Problem) {
+    if preview
+        .problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Problem)
+    {
         return Ok(preview);
     }
     let applied = cx.store.applied();
     let scope = world::scope(cx, &desired, &applied, Trigger::Commit, gaps.is_empty());
     let options = finish::plan_options(cx, read_only);
     for half in [super::Half::Prepare, super::Half::Route] {
-        let mut observed = world::observe(cx, half, &desired, &applied, &scope, Trigger::Commit).await;
+        let mut observed =
+            world::observe(cx, half, &desired, &applied, &scope, Trigger::Commit).await;
         observed.gaps.extend(gaps.iter().cloned());
         let inputs = Inputs {
             desired: &desired,
@@ -156,11 +182,23 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
     Ok(preview)
 }
 
-async fn files(cx: &Context, target: PreviewTarget) -> Result<(Option<Revision>, Snapshot), PreviewError> {
+async fn files(
+    cx: &Context,
+    target: PreviewTarget,
+) -> Result<(Option<Revision>, Snapshot), PreviewError> {
     let text = match target {
         PreviewTarget::Files { files } => {
-            let files = files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
-            return Ok((None, Snapshot { commit: None, files }));
+            let files = files
+                .into_iter()
+                .map(|(path, text)| (path, text.into_bytes()))
+                .collect();
+            return Ok((
+                None,
+                Snapshot {
+                    commit: None,
+                    files,
+                },
+            ));
         }
         PreviewTarget::Tip => None,
         PreviewTarget::Commit { text } => Some(text),
@@ -171,10 +209,13 @@ async fn files(cx: &Context, target: PreviewTarget) -> Result<(Option<Revision>,
         Some(text) => source.resolve(&text),
     })
     .await
-    .map_err(|error| PreviewError::new(70, format!("BUG: reading the repository panicked: {error}")))?;
+    .map_err(|error| {
+        PreviewError::new(70, format!("BUG: reading the repository panicked: {error}"))
+    })?;
     let revision = found.map_err(|error| PreviewError::new(2, error.to_string()))?;
-    let (_, files) =
-        load::snapshot(&cx.source, &revision).await.map_err(|error| PreviewError::new(4, error.to_string()))?;
+    let (_, files) = load::snapshot(&cx.source, &revision)
+        .await
+        .map_err(|error| PreviewError::new(4, error.to_string()))?;
     Ok((Some(revision), files))
 }
 
@@ -194,7 +235,10 @@ fn assume(facts: &mut Facts, manifests: &manifest::Manifests) -> BTreeSet<String
             continue;
         }
         let ports = service.ports.iter().map(|port| {
-            let number = port.node_port.and_then(|port| u16::try_from(port).ok()).unwrap_or(UNKNOWN_PORT);
+            let number = port
+                .node_port
+                .and_then(|port| u16::try_from(port).ok())
+                .unwrap_or(UNKNOWN_PORT);
             (port.port.to_string(), Some(number))
         });
         let fact = crate::model::facts::ServiceFact {
@@ -214,10 +258,18 @@ fn unknown(desired: &Desired, assumed: &BTreeSet<String>) -> BTreeSet<ResourceId
     let mut unknown = BTreeSet::new();
     for (group, stack) in &desired.groups {
         for member in &stack.members {
-            let Some(namespace) = &member.reference.namespace else { continue };
-            let of_member = assumed.iter().filter_map(|service| service.strip_prefix(&format!("{namespace}/"))).map(|service| format!("{namespace}/{}-{service}:", member.reference.name));
+            let Some(namespace) = &member.reference.namespace else {
+                continue;
+            };
+            let of_member = assumed
+                .iter()
+                .filter_map(|service| service.strip_prefix(&format!("{namespace}/")))
+                .map(|service| format!("{namespace}/{}-{service}:", member.reference.name));
             for prefix in of_member {
-                let ids = stack.target_groups.keys().filter(|id| id.starts_with(&prefix));
+                let ids = stack
+                    .target_groups
+                    .keys()
+                    .filter(|id| id.starts_with(&prefix));
                 unknown.extend(ids.map(|id| ResourceId::target_group(group, id)));
             }
         }

@@ -71,7 +71,13 @@ struct KeptFacts {
 impl World {
     /// `must_scan`: the store does not know what exists.
     pub fn new(vpc_id: String, must_scan: bool) -> Self {
-        Self { state: Mutex::new(State { vpc_id, must_scan, ..State::default() }) }
+        Self {
+            state: Mutex::new(State {
+                vpc_id,
+                must_scan,
+                ..State::default()
+            }),
+        }
     }
 
     /// A pass begins: a full one reads everything anew, and looks by tags where the store cannot be trusted alone.
@@ -85,9 +91,16 @@ impl World {
                 state.facts = None;
                 state.load_balancers = None;
             }
-            let account = state.identity.as_ref().map(|identity| identity.account.clone());
+            let account = state
+                .identity
+                .as_ref()
+                .map(|identity| identity.account.clone());
             let scan = state.must_scan || trigger == Trigger::Start;
-            (scan, state.vpc_id.clone(), installation(&cx.config, &account.unwrap_or_default()))
+            (
+                scan,
+                state.vpc_id.clone(),
+                installation(&cx.config, &account.unwrap_or_default()),
+            )
         };
         if !scan {
             return;
@@ -126,7 +139,9 @@ impl World {
         let mut state = self.state();
         for (group, seen) in &observed.groups {
             for balancer in &seen.load_balancers {
-                state.dns_names.insert(balancer.arn.clone(), balancer.dns_name.to_lowercase());
+                state
+                    .dns_names
+                    .insert(balancer.arn.clone(), balancer.dns_name.to_lowercase());
             }
             match seen.load_balancers.first() {
                 Some(balancer) => {
@@ -169,7 +184,11 @@ impl World {
 
     /// The part of the configuration that shapes the model, with what only the account can tell.
     pub fn settings(&self, config: &Config) -> Settings {
-        let account = self.state().identity.as_ref().map(|identity| identity.account.clone());
+        let account = self
+            .state()
+            .identity
+            .as_ref()
+            .map(|identity| identity.account.clone());
         settings(config, account.as_deref())
     }
 
@@ -216,7 +235,10 @@ fn settings(config: &Config, account: Option<&str>) -> Settings {
 /// Decision 27 of the spec: by default a hash over account, region and cluster, so that it survives the store's loss.
 pub fn installation(config: &Config, account: &str) -> String {
     config.installation.clone().unwrap_or_else(|| {
-        digest(&(account, &config.aws.region, &config.cluster.name)).chars().take(16).collect()
+        digest(&(account, &config.aws.region, &config.cluster.name))
+            .chars()
+            .take(16)
+            .collect()
     })
 }
 
@@ -227,8 +249,14 @@ pub async fn pin(cx: &Context) -> Result<(), Stopped> {
         return Ok(());
     }
     let (identity, cluster) = futures::join!(cx.aws.identity(), cx.cluster.identity());
-    let identity = identity.map_err(|error| Stopped::new("AccountUnknown", format!("who we are in AWS: {error}")))?;
-    let cluster = cluster.map_err(|error| Stopped::new("ClusterUnreachable", format!("which cluster this is: {error}")))?;
+    let identity = identity
+        .map_err(|error| Stopped::new("AccountUnknown", format!("who we are in AWS: {error}")))?;
+    let cluster = cluster.map_err(|error| {
+        Stopped::new(
+            "ClusterUnreachable",
+            format!("which cluster this is: {error}"),
+        )
+    })?;
     let installation = installation(&cx.config, &identity.account);
     let pins = Pins {
         installation: Some(installation.clone()),
@@ -242,34 +270,56 @@ pub async fn pin(cx: &Context) -> Result<(), Stopped> {
         ),
         error => Stopped::store(error),
     })?;
-    cx.reporter.change(|status| status.installation = installation);
+    cx.reporter
+        .change(|status| status.installation = installation);
     cx.world.state().identity = Some(identity);
     Ok(())
 }
 
 /// While the AWS Load Balancer Controller's lease is renewed, AWS is read-only (decision 28 of the spec).
 pub async fn other_controller(cx: &Context) -> Result<Option<ReadOnly>, Stopped> {
-    let found = observe::cluster::lbc_active(&*cx.cluster, &cx.config.leases.lbc, Timestamp::now()).boxed().await;
+    let found = observe::cluster::lbc_active(&*cx.cluster, &cx.config.leases.lbc, Timestamp::now())
+        .boxed()
+        .await;
     let why = match found {
-        Ok(holder) => holder.map(|holder| format!("the AWS Load Balancer Controller runs: lease {holder}")),
+        Ok(holder) => {
+            holder.map(|holder| format!("the AWS Load Balancer Controller runs: lease {holder}"))
+        }
         // Could not read is not absent: two writers on one listener cost traffic.
-        Err(gap) => Some(format!("whether the AWS Load Balancer Controller runs is not known: {}", gap.message)),
+        Err(gap) => Some(format!(
+            "whether the AWS Load Balancer Controller runs is not known: {}",
+            gap.message
+        )),
     };
     cx.reporter.read_only(why.clone());
-    Ok(why.map(|why| ReadOnly { plane: Plane::Aws, why }))
+    Ok(why.map(|why| ReadOnly {
+        plane: Plane::Aws,
+        why,
+    }))
 }
 
 /// The facts of the moment: the cluster's are read, AWS's kept from sweep to sweep.
 pub async fn facts(cx: &Context, manifests: &Manifests) -> (Facts, Vec<Gap>) {
-    let namespaces = manifests.ingresses.iter().map(|ingress| ingress.namespace.clone());
+    let namespaces = manifests
+        .ingresses
+        .iter()
+        .map(|ingress| ingress.namespace.clone());
     let wanted = observe::cluster::FactsWanted {
         service_namespaces: Some(namespaces.collect()),
         nodes: !manifests.ingresses.is_empty(),
         ingress_classes: !manifests.ingresses.is_empty(),
-        declared_classes: manifests.classes.iter().map(|class| class.name.clone()).collect(),
+        declared_classes: manifests
+            .classes
+            .iter()
+            .map(|class| class.name.clone())
+            .collect(),
     };
     let (mut facts, mut gaps) = observe::cluster::facts(&*cx.cluster, &wanted).boxed().await;
-    let instances = facts.nodes.as_deref().map(observe::aws::instance_ids).unwrap_or_default();
+    let instances = facts
+        .nodes
+        .as_deref()
+        .map(observe::aws::instance_ids)
+        .unwrap_or_default();
     let (aws, unread) = aws_facts(cx, manifests, instances).await;
     gaps.extend(unread);
     facts.account = aws.account;
@@ -289,7 +339,11 @@ pub async fn facts(cx: &Context, manifests: &Manifests) -> (Facts, Vec<Gap>) {
 }
 
 /// Account and network: read when a sweep forgot them, when nodes came, or when a scheme is asked for the first time.
-async fn aws_facts(cx: &Context, manifests: &Manifests, instances: BTreeSet<String>) -> (Facts, Vec<Gap>) {
+async fn aws_facts(
+    cx: &Context,
+    manifests: &Manifests,
+    instances: BTreeSet<String>,
+) -> (Facts, Vec<Gap>) {
     let default = match cx.config.ingress.default_scheme {
         SchemeConfig::Internal => Scheme::Internal,
         SchemeConfig::InternetFacing => Scheme::InternetFacing,
@@ -297,7 +351,14 @@ async fn aws_facts(cx: &Context, manifests: &Manifests, instances: BTreeSet<Stri
     let schemes: BTreeSet<Scheme> = manifests
         .ingresses
         .iter()
-        .map(|ingress| ingress.options.load_balancer.scheme.as_ref().map_or(default, |scheme| scheme.value))
+        .map(|ingress| {
+            ingress
+                .options
+                .load_balancer
+                .scheme
+                .as_ref()
+                .map_or(default, |scheme| scheme.value)
+        })
         .collect();
     let vpc_id = {
         let state = cx.world.state();
@@ -321,7 +382,11 @@ async fn aws_facts(cx: &Context, manifests: &Manifests, instances: BTreeSet<Stri
     };
     let (facts, gaps) = observe::aws::facts(&*cx.aws, &wanted).boxed().await;
     if gaps.is_empty() && wanted.eks {
-        cx.world.state().facts = Some(KeptFacts { facts: facts.clone(), schemes, instances });
+        cx.world.state().facts = Some(KeptFacts {
+            facts: facts.clone(),
+            schemes,
+            instances,
+        });
     }
     (facts, gaps)
 }
@@ -334,7 +399,9 @@ async fn load_balancers(cx: &Context) -> (Option<BTreeMap<String, LoadBalancerFa
         }
         state.scan.clone()
     };
-    let (read, gaps) = observe::aws::load_balancers(&*cx.aws, &cx.store.applied(), scan.as_deref()).boxed().await;
+    let (read, gaps) = observe::aws::load_balancers(&*cx.aws, &cx.store.applied(), scan.as_deref())
+        .boxed()
+        .await;
     cx.world.state().load_balancers.clone_from(&read);
     (read, gaps)
 }
@@ -343,18 +410,29 @@ async fn load_balancers(cx: &Context) -> (Option<BTreeMap<String, LoadBalancerFa
 /// be asked.
 pub async fn dry_run(cx: &Context, desired: &Desired) -> (Vec<Problem>, Vec<Gap>) {
     let inventory = cx.store.applied().inventory;
-    let scope = observe::cluster::Scope::Changed { also: BTreeSet::new() };
-    let (objects, gaps) = observe::cluster::objects(&*cx.cluster, &desired.objects, &inventory, &scope).boxed().await;
+    let scope = observe::cluster::Scope::Changed {
+        also: BTreeSet::new(),
+    };
+    let (objects, gaps) =
+        observe::cluster::objects(&*cx.cluster, &desired.objects, &inventory, &scope)
+            .boxed()
+            .await;
     let problems = desired
         .objects
         .iter()
         .filter_map(|object| {
-            let DryRun::Refused(message) = objects.get(&object.reference.key())?.dry_run.as_ref()? else {
+            let DryRun::Refused(message) =
+                objects.get(&object.reference.key())?.dry_run.as_ref()?
+            else {
                 return None;
             };
             Some(
-                Problem::new("refused-by-api-server", object.origin.clone(), format!("the API server refuses it: {message}"))
-                    .of(&object.reference),
+                Problem::new(
+                    "refused-by-api-server",
+                    object.origin.clone(),
+                    format!("the API server refuses it: {message}"),
+                )
+                .of(&object.reference),
             )
         })
         .collect();
@@ -364,10 +442,16 @@ pub async fn dry_run(cx: &Context, desired: &Desired) -> (Vec<Problem>, Vec<Gap>
 /// Rights in the cluster that this commit needs and we do not have.
 pub async fn missing_rights(cx: &Context, desired: &Desired) -> Result<Vec<Right>, Stopped> {
     let inventory = cx.store.applied().inventory;
-    let (missing, gaps) = observe::cluster::missing_rights(&*cx.cluster, &desired.objects, &inventory).boxed().await;
+    let (missing, gaps) =
+        observe::cluster::missing_rights(&*cx.cluster, &desired.objects, &inventory)
+            .boxed()
+            .await;
     match gaps.into_iter().next() {
         None => Ok(missing),
-        Some(gap) => Err(Stopped::new("ClusterUnreachable", format!("{}: {}", gap.what, gap.message))),
+        Some(gap) => Err(Stopped::new(
+            "ClusterUnreachable",
+            format!("{}: {}", gap.what, gap.message),
+        )),
     }
 }
 
@@ -383,13 +467,23 @@ pub async fn rebuild(cx: &Context, loaded: &Loaded, runs: &[Run]) -> (Desired, b
     for problem in &built.problems {
         tracing::warn!(place = %problem.origin, code = %problem.code, "cannot be built now: {problem}");
     }
-    let sound = gaps.is_empty() && !built.problems.iter().any(|problem| problem.severity == Severity::Problem);
+    let sound = gaps.is_empty()
+        && !built
+            .problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Problem);
     (built.value, sound)
 }
 
 /// Which stacks a pass works on: what differs from what was applied last; in a full pass everything. Where something
 /// could not be built (`!sound`), nothing is taken down: invalid never means delete.
-pub fn scope(cx: &Context, desired: &Desired, applied: &Applied, trigger: Trigger, sound: bool) -> BTreeSet<StackId> {
+pub fn scope(
+    cx: &Context,
+    desired: &Desired,
+    applied: &Applied,
+    trigger: Trigger,
+    sound: bool,
+) -> BTreeSet<StackId> {
     let mut scope = changed_stacks(desired, applied);
     scope.extend(cx.world.unfinished());
     let wanted: BTreeSet<StackId> = desired.stacks().into_keys().collect();
@@ -436,7 +530,9 @@ async fn observe_prepare(
     if scope.contains(&StackId::Provider)
         && let Some(provider) = &desired.provider
     {
-        let (seen, gaps) = observe::aws::provider(&*cx.aws, &provider.spec.arn).boxed().await;
+        let (seen, gaps) = observe::aws::provider(&*cx.aws, &provider.spec.arn)
+            .boxed()
+            .await;
         observed.provider = Some(seen);
         observed.gaps.extend(gaps);
     }
@@ -448,7 +544,9 @@ async fn observe_prepare(
     let looking = if trigger.is_full() || trigger == Trigger::Cluster {
         Scope::All
     } else {
-        Scope::Changed { also: BTreeSet::new() }
+        Scope::Changed {
+            also: BTreeSet::new(),
+        }
     };
     if scope.contains(&StackId::Cluster) {
         observe_objects(cx, desired, applied, &looking, &mut observed).await;
@@ -466,21 +564,41 @@ async fn observe_route(
     let scan = cx.world.state().scan.clone();
     let mut members: BTreeSet<ObjectKey> = BTreeSet::new();
     for stack in scope {
-        let StackId::Group(group) = stack else { continue };
+        let StackId::Group(group) = stack else {
+            continue;
+        };
         let wanted = desired.groups.get(group);
         let mut known = GroupKnown::new(group, wanted, applied);
         known.scan.clone_from(&scan);
-        let (seen, gaps) = observe::aws::group(&*cx.aws, group, &cx.config.cluster.name, &known).boxed().await;
+        let (seen, gaps) = observe::aws::group(&*cx.aws, group, &cx.config.cluster.name, &known)
+            .boxed()
+            .await;
         observed.groups.insert(group.clone(), seen);
         observed.gaps.extend(gaps);
-        members.extend(wanted.iter().flat_map(|wanted| wanted.members.iter().map(|member| member.reference.key())));
+        members.extend(
+            wanted
+                .iter()
+                .flat_map(|wanted| wanted.members.iter().map(|member| member.reference.key())),
+        );
     }
     if scope.contains(&StackId::Network) {
-        let nodes = cx.world.state().facts.iter().flat_map(|kept| kept.facts.instance_groups.iter().flatten()).flat_map(|(_, groups)| groups.iter().cloned()).collect::<BTreeSet<_>>();
-        let named = desired.network.iter().flat_map(|network| network.node_permissions.keys().cloned());
+        let nodes = cx
+            .world
+            .state()
+            .facts
+            .iter()
+            .flat_map(|kept| kept.facts.instance_groups.iter().flatten())
+            .flat_map(|(_, groups)| groups.iter().cloned())
+            .collect::<BTreeSet<_>>();
+        let named = desired
+            .network
+            .iter()
+            .flat_map(|network| network.node_permissions.keys().cloned());
         let mut known = NetworkKnown::new(nodes.into_iter().chain(named).collect(), applied);
         known.scan.clone_from(&scan);
-        let (seen, gaps) = observe::aws::network(&*cx.aws, &cx.config.cluster.name, &known).boxed().await;
+        let (seen, gaps) = observe::aws::network(&*cx.aws, &cx.config.cluster.name, &known)
+            .boxed()
+            .await;
         observed.network = Some(seen);
         observed.gaps.extend(gaps);
     }
@@ -489,7 +607,14 @@ async fn observe_route(
         _ => None,
     });
     observe_roles(cx, desired, applied, leaving, &mut observed).await;
-    observe_objects(cx, desired, applied, &Scope::Changed { also: members }, &mut observed).await;
+    observe_objects(
+        cx,
+        desired,
+        applied,
+        &Scope::Changed { also: members },
+        &mut observed,
+    )
+    .await;
     observed
 }
 
@@ -519,7 +644,9 @@ async fn observe_objects(
     observed: &mut Observed,
 ) {
     let (objects, gaps) =
-        observe::cluster::objects(&*cx.cluster, &desired.objects, &applied.inventory, looking).boxed().await;
+        observe::cluster::objects(&*cx.cluster, &desired.objects, &applied.inventory, looking)
+            .boxed()
+            .await;
     observed.objects = objects;
     observed.gaps.extend(gaps);
 }

@@ -56,8 +56,15 @@ pub struct History {
 /// # Errors
 /// The store cannot be read.
 pub fn history(store: &Store, limit: usize, calls: bool) -> Result<History, StoreError> {
-    let plans = if calls { store.plans(limit.saturating_mul(2))? } else { Vec::new() };
-    Ok(History { commits: store.revisions(limit), plans })
+    let plans = if calls {
+        store.plans(limit.saturating_mul(2))?
+    } else {
+        Vec::new()
+    };
+    Ok(History {
+        commits: store.revisions(limit),
+        plans,
+    })
 }
 
 /// Something the loop hears.
@@ -122,9 +129,10 @@ impl<'a> Loop<'a> {
     }
 
     async fn run(mut self, mut hear: mpsc::Receiver<Heard>) {
-        let (Ok(mut terminate), Ok(mut interrupt)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
+        let (Ok(mut terminate), Ok(mut interrupt)) = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        ) else {
             tracing::error!("signals cannot be received");
             return;
         };
@@ -132,7 +140,11 @@ impl<'a> Loop<'a> {
         loop {
             let wait = Duration::from_millis(self.schedule.next_tick().saturating_sub(self.now()))
                 .min(HEARTBEAT)
-                .min(self.notifier.watchdog.map_or(HEARTBEAT, |period| period / 2));
+                .min(
+                    self.notifier
+                        .watchdog
+                        .map_or(HEARTBEAT, |period| period / 2),
+                );
             tokio::select! {
                 heard = hear.recv() => match heard {
                     Some(heard) => self.heard(heard),
@@ -156,7 +168,9 @@ impl<'a> Loop<'a> {
             }
             Heard::Source(Err(error)) => {
                 tracing::warn!(reason = error.reason(), %error, "the repository cannot be fetched");
-                self.cx.reporter.source_failed(error.reason(), &error.to_string());
+                self.cx
+                    .reporter
+                    .source_failed(error.reason(), &error.to_string());
                 self.on(Event::FetchFailed);
             }
             Heard::PassEnded(end) => {
@@ -189,7 +203,9 @@ impl<'a> Loop<'a> {
         }
         let ahead = Duration::from_millis(self.schedule.sweep_at().saturating_sub(now));
         let at = jiff::Timestamp::now()
-            .checked_add(jiff::SignedDuration::from_millis(i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX)))
+            .checked_add(jiff::SignedDuration::from_millis(
+                i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX),
+            ))
             .map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
             .ok();
         self.cx.reporter.change(|status| status.next_sweep_at = at);
@@ -201,7 +217,9 @@ impl<'a> Loop<'a> {
         tokio::spawn(async move {
             let fetched = match tokio::task::spawn_blocking(move || source.fetch()).await {
                 Ok(fetched) => fetched,
-                Err(error) => Err(SourceError::Corrupt { detail: format!("BUG: fetching panicked: {error}") }),
+                Err(error) => Err(SourceError::Corrupt {
+                    detail: format!("BUG: fetching panicked: {error}"),
+                }),
             };
             let _ = tell.send(Heard::Source(fetched)).await;
         });
@@ -213,7 +231,9 @@ impl<'a> Loop<'a> {
         let tell = self.tell.clone();
         let pass = tokio::spawn(async move {
             // A panic in a pass is a bug of ours; the daemon goes on and tries again (gitops Q4).
-            let pass = tokio::spawn(async move { converge::converge(&cx, &stop, trigger, revision.as_ref()).await });
+            let pass = tokio::spawn(async move {
+                converge::converge(&cx, &stop, trigger, revision.as_ref()).await
+            });
             let end = pass.await.unwrap_or_else(|error| {
                 tracing::error!(%error, "BUG: a pass panicked");
                 PassEnd::Incomplete
@@ -233,7 +253,10 @@ impl<'a> Loop<'a> {
             let grace = self.cx.config.shutdown_grace;
             if tokio::time::timeout(grace, pass).await.is_err() {
                 // Its intent is in the journal: the next start finds out what became of it.
-                tracing::warn!(grace_s = grace.as_secs(), "the running operation did not end in time");
+                tracing::warn!(
+                    grace_s = grace.as_secs(),
+                    "the running operation did not end in time"
+                );
             }
         }
     }
@@ -289,7 +312,12 @@ async fn forward_changes(mut changes: mpsc::Receiver<ClusterChange>, tell: mpsc:
         while let Ok(Some(more)) = tokio::time::timeout_at(deadline, changes.recv()).await {
             news |= !more.ours;
         }
-        if news && tell.send(Heard::Schedule(Event::ClusterChanged)).await.is_err() {
+        if news
+            && tell
+                .send(Heard::Schedule(Event::ClusterChanged))
+                .await
+                .is_err()
+        {
             return;
         }
     }
@@ -308,11 +336,17 @@ async fn answer(cx: Arc<Context>, request: Request) -> Answer {
         Request::Status => Answer::Status(Box::new(cx.reporter.status())),
         Request::History { limit, calls } => match history(&cx.store, limit, calls) {
             Ok(history) => Answer::History(Box::new(history)),
-            Err(error) => Answer::Error { exit: 6, message: error.to_string() },
+            Err(error) => Answer::Error {
+                exit: 6,
+                message: error.to_string(),
+            },
         },
         Request::Plan { target } => match preview::preview(&cx, target).await {
             Ok(preview) => Answer::Plan(Box::new(preview)),
-            Err(error) => Answer::Error { exit: error.exit, message: error.message },
+            Err(error) => Answer::Error {
+                exit: error.exit,
+                message: error.message,
+            },
         },
     }
 }
@@ -335,5 +369,8 @@ pub fn first_status(config: &crate::config::Config) -> Status {
 
 /// Where the socket of this configuration is.
 pub fn socket_path(config: &crate::config::Config) -> PathBuf {
-    config.socket.clone().unwrap_or_else(|| socket::default_path(&config.state_dir))
+    config
+        .socket
+        .clone()
+        .unwrap_or_else(|| socket::default_path(&config.state_dir))
 }

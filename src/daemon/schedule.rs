@@ -24,7 +24,9 @@ pub struct Cadence {
 }
 
 /// Why a pass runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trigger {
     /// First pass of this process: finishes what an earlier one left, and looks at everything.
@@ -81,7 +83,10 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     Fetch,
-    Pass { trigger: Trigger, revision: Option<Revision> },
+    Pass {
+        trigger: Trigger,
+        revision: Option<Revision>,
+    },
     /// End the running operation, then the pass.
     Preempt,
 }
@@ -153,7 +158,8 @@ impl Schedule {
                 self.fetching = false;
                 self.fetched_once = true;
                 self.fetch_failures = self.fetch_failures.saturating_add(1);
-                let pause = backoff(self.fetch_failures).min(self.cadence.poll_ms.max(BACKOFF_FIRST_MS));
+                let pause =
+                    backoff(self.fetch_failures).min(self.cadence.poll_ms.max(BACKOFF_FIRST_MS));
                 self.fetch_at = now.saturating_add(pause);
                 self.hint_again = false;
             }
@@ -173,7 +179,11 @@ impl Schedule {
                 self.passing = false;
                 let new_tip = self.head.is_some() && self.head != self.passed;
                 if new_tip || self.interruptions < INTERRUPTIONS_MAX {
-                    self.interruptions = if new_tip { 0 } else { self.interruptions.saturating_add(1) };
+                    self.interruptions = if new_tip {
+                        0
+                    } else {
+                        self.interruptions.saturating_add(1)
+                    };
                     self.interrupted = true;
                 } else {
                     // A world that keeps moving under every pass is fought with patience.
@@ -187,7 +197,11 @@ impl Schedule {
 
     /// When to come back with a [`Event::Tick`] if nothing else happens.
     pub fn next_tick(&self) -> Millis {
-        let fetch = if self.fetching { Millis::MAX } else { self.fetch_at };
+        let fetch = if self.fetching {
+            Millis::MAX
+        } else {
+            self.fetch_at
+        };
         let (sweep, retry) = if self.passing {
             (Millis::MAX, Millis::MAX)
         } else {
@@ -242,7 +256,10 @@ impl Schedule {
             self.retry_at = None;
             self.cluster_changed = false;
             self.passed.clone_from(&self.head);
-            commands.push(Command::Pass { trigger, revision: self.head.clone() });
+            commands.push(Command::Pass {
+                trigger,
+                revision: self.head.clone(),
+            });
         }
         commands
     }
@@ -250,7 +267,11 @@ impl Schedule {
 
 fn backoff(failures: u32) -> Millis {
     BACKOFF_FIRST_MS
-        .saturating_mul(1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(Millis::MAX))
+        .saturating_mul(
+            1_u64
+                .checked_shl(failures.saturating_sub(1))
+                .unwrap_or(Millis::MAX),
+        )
         .min(BACKOFF_MAX_MS)
 }
 
@@ -259,7 +280,13 @@ mod tests {
     use super::*;
 
     fn schedule() -> Schedule {
-        Schedule::new(Cadence { poll_ms: 30_000, sweep_ms: 300_000 }, 0)
+        Schedule::new(
+            Cadence {
+                poll_ms: 30_000,
+                sweep_ms: 300_000,
+            },
+            0,
+        )
     }
 
     fn tip(text: &str) -> Revision {
@@ -267,7 +294,10 @@ mod tests {
     }
 
     fn pass(trigger: Trigger, revision: Option<&str>) -> Command {
-        Command::Pass { trigger, revision: revision.map(Revision::from) }
+        Command::Pass {
+            trigger,
+            revision: revision.map(Revision::from),
+        }
     }
 
     #[test]
@@ -275,14 +305,20 @@ mod tests {
         let mut schedule = schedule();
         assert_eq!(schedule.on(Event::Tick, 0), [Command::Fetch]);
         assert_eq!(schedule.on(Event::ClusterChanged, 1), []);
-        assert_eq!(schedule.on(Event::Fetched(tip("a")), 2), [pass(Trigger::Start, Some("a"))]);
+        assert_eq!(
+            schedule.on(Event::Fetched(tip("a")), 2),
+            [pass(Trigger::Start, Some("a"))]
+        );
     }
 
     #[test]
     fn an_unreachable_repository_still_lets_the_first_pass_defend_what_is_in_force() {
         let mut schedule = schedule();
         schedule.on(Event::Tick, 0);
-        assert_eq!(schedule.on(Event::FetchFailed, 5), [pass(Trigger::Start, None)]);
+        assert_eq!(
+            schedule.on(Event::FetchFailed, 5),
+            [pass(Trigger::Start, None)]
+        );
     }
 
     #[test]
@@ -320,7 +356,13 @@ mod tests {
 
     #[test]
     fn sweeps_are_periodic_and_a_failing_pass_backs_off_to_five_minutes() {
-        let mut schedule = Schedule::new(Cadence { poll_ms: 1 << 40, sweep_ms: 1 << 40 }, 0);
+        let mut schedule = Schedule::new(
+            Cadence {
+                poll_ms: 1 << 40,
+                sweep_ms: 1 << 40,
+            },
+            0,
+        );
         schedule.on(Event::Tick, 0);
         schedule.on(Event::Fetched(tip("a")), 0);
         let mut now = 0;
@@ -330,7 +372,10 @@ mod tests {
             let next = schedule.next_tick();
             pauses.push(next - now);
             now = next;
-            assert_eq!(schedule.on(Event::Tick, now), [pass(Trigger::Retry, Some("a"))]);
+            assert_eq!(
+                schedule.on(Event::Tick, now),
+                [pass(Trigger::Retry, Some("a"))]
+            );
         }
         assert_eq!(pauses[..4], [1_000, 2_000, 4_000, 8_000]);
         assert_eq!(pauses.last(), Some(&300_000));
@@ -340,7 +385,10 @@ mod tests {
         schedule.on(Event::Fetched(tip("a")), 0);
         schedule.on(Event::PassComplete, 1);
         let sweep = schedule.on(Event::Tick, 300_000);
-        assert!(sweep.contains(&pass(Trigger::Sweep, Some("a"))), "{sweep:?}");
+        assert!(
+            sweep.contains(&pass(Trigger::Sweep, Some("a"))),
+            "{sweep:?}"
+        );
     }
 
     #[test]
@@ -349,7 +397,10 @@ mod tests {
         schedule.on(Event::Tick, 0);
         schedule.on(Event::Fetched(tip("a")), 0);
         for _ in 0..INTERRUPTIONS_MAX {
-            assert_eq!(schedule.on(Event::PassInterrupted, 1), [pass(Trigger::Retry, Some("a"))]);
+            assert_eq!(
+                schedule.on(Event::PassInterrupted, 1),
+                [pass(Trigger::Retry, Some("a"))]
+            );
         }
         assert_eq!(schedule.on(Event::PassInterrupted, 1), []);
         assert_eq!(schedule.next_tick(), 1_001);
@@ -361,6 +412,9 @@ mod tests {
         schedule.on(Event::Tick, 0);
         schedule.on(Event::Fetched(tip("a")), 0);
         assert_eq!(schedule.on(Event::ClusterChanged, 1), []);
-        assert_eq!(schedule.on(Event::PassComplete, 2), [pass(Trigger::Cluster, Some("a"))]);
+        assert_eq!(
+            schedule.on(Event::PassComplete, 2),
+            [pass(Trigger::Cluster, Some("a"))]
+        );
     }
 }

@@ -41,7 +41,10 @@ pub enum Answer {
     History(Box<History>),
     Plan(Box<Preview>),
     /// The daemon could not answer: exit code and text for people.
-    Error { exit: u8, message: String },
+    Error {
+        exit: u8,
+        message: String,
+    },
 }
 
 /// Where the daemon listens when nothing is configured: the runtime directory under systemd (`RUNTIME_DIRECTORY`, or
@@ -65,7 +68,10 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     if path.as_os_str().len() > PATH_BYTES_MAX {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("{} is longer than the {PATH_BYTES_MAX} bytes that a socket's path may have", path.display()),
+            format!(
+                "{} is longer than the {PATH_BYTES_MAX} bytes that a socket's path may have",
+                path.display()
+            ),
         ));
     }
     if let Some(parent) = path.parent() {
@@ -103,7 +109,10 @@ pub async fn serve(listener: UnixListener, answer: Answerer) {
                 Ok(0) | Err(_) => return,
                 Ok(_) => match serde_json::from_str(&line) {
                     Ok(request) => answer(request).await,
-                    Err(error) => Answer::Error { exit: 2, message: format!("not a request: {error}") },
+                    Err(error) => Answer::Error {
+                        exit: 2,
+                        message: format!("not a request: {error}"),
+                    },
                 },
             };
             if let Ok(mut text) = serde_json::to_vec(&reply) {
@@ -122,7 +131,12 @@ pub async fn serve(listener: UnixListener, answer: Answerer) {
 pub fn ask(path: &Path, request: &Request, timeout: Duration) -> io::Result<Option<Answer>> {
     let mut stream = match UnixStream::connect(path) {
         Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
             return Ok(None);
         }
         Err(error) => return Err(error),
@@ -135,7 +149,10 @@ pub fn ask(path: &Path, request: &Request, timeout: Duration) -> io::Result<Opti
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
     if line.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the daemon left before it answered"));
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the daemon left before it answered",
+        ));
     }
     Ok(Some(serde_json::from_str(&line)?))
 }

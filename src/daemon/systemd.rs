@@ -27,17 +27,27 @@ impl Notifier {
             Ok(address) if !address.is_empty() => Some(connect(&address)?),
             _ => None,
         };
-        let usec = env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse::<u64>().ok());
+        let usec = env::var("WATCHDOG_USEC")
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok());
         let ours = env::var("WATCHDOG_PID")
             .ok()
             .and_then(|text| text.parse::<u32>().ok())
             .is_none_or(|pid| pid == std::process::id());
-        Ok(Self { socket, watchdog: usec.filter(|usec| ours && *usec > 0).map(Duration::from_micros) })
+        Ok(Self {
+            socket,
+            watchdog: usec
+                .filter(|usec| ours && *usec > 0)
+                .map(Duration::from_micros),
+        })
     }
 
     /// A notifier that says nothing.
     pub fn silent() -> Self {
-        Self { socket: None, watchdog: None }
+        Self {
+            socket: None,
+            watchdog: None,
+        }
     }
 
     /// The first pass has ended, in whatever state.

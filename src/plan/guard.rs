@@ -51,7 +51,9 @@ pub fn admission(
     let allowed = Allowed::read(trailers);
     Admission {
         problems: emptied(previous, next, &allowed),
-        held: pruned(previous, next, &allowed, limits).into_iter().collect(),
+        held: pruned(previous, next, &allowed, limits)
+            .into_iter()
+            .collect(),
     }
 }
 
@@ -66,7 +68,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { floor: PRUNE_FLOOR, percent: PRUNE_PERCENT }
+        Self {
+            floor: PRUNE_FLOOR,
+            percent: PRUNE_PERCENT,
+        }
     }
 }
 
@@ -185,7 +190,12 @@ fn empty_problem(place: &str, message: String, path: &str) -> Problem {
 }
 
 /// Gitops G43: too many objects leave at once.
-fn pruned(previous: &PreviousSet, next: &PreviousSet, allowed: &Allowed, limits: &Limits) -> Option<Held> {
+fn pruned(
+    previous: &PreviousSet,
+    next: &PreviousSet,
+    allowed: &Allowed,
+    limits: &Limits,
+) -> Option<Held> {
     let victims: Vec<String> = previous
         .objects
         .iter()
@@ -222,7 +232,11 @@ fn objects(count: usize) -> String {
 mod tests {
     use super::{admission as guarded, *};
 
-    fn admission(previous: Option<&PreviousSet>, next: &PreviousSet, trailers: &[(String, String)]) -> Admission {
+    fn admission(
+        previous: Option<&PreviousSet>,
+        next: &PreviousSet,
+        trailers: &[(String, String)],
+    ) -> Admission {
         guarded(previous, next, trailers, &Limits::default())
     }
     use crate::id::ObjectKey;

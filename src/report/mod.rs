@@ -162,10 +162,16 @@ impl Status {
 
     /// One line, for the service manager.
     pub fn line(&self) -> String {
-        let in_force = self.in_force.as_ref().map_or("nothing in force", |it| it.revision.short());
+        let in_force = self
+            .in_force
+            .as_ref()
+            .map_or("nothing in force", |it| it.revision.short());
         match &self.pass {
             Some(pass) if pass.total > 0 => {
-                format!("{:?}: {in_force}; {} ({}/{})", self.health, pass.doing, pass.done, pass.total)
+                format!(
+                    "{:?}: {in_force}; {} ({}/{})",
+                    self.health, pass.doing, pass.done, pass.total
+                )
             }
             _ => format!("{:?}: {in_force}", self.health),
         }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{
-    DRIFT_KEPT, DriftReport, Health, LoadBalancerStatus, PassSummary, RevisionStatus, RunningPass, Status,
+    DRIFT_KEPT, DriftReport, Health, LoadBalancerStatus, PassSummary, RevisionStatus, RunningPass,
+    Status,
 };
 use crate::{
     id::{Revision, StackId},
@@ -31,7 +32,9 @@ pub fn now() -> String {
 
 impl Reporter {
     pub fn new(status: Status) -> Self {
-        Self { status: Arc::new(watch::Sender::new(status)) }
+        Self {
+            status: Arc::new(watch::Sender::new(status)),
+        }
     }
 
     /// For those who show the status.
@@ -120,7 +123,11 @@ impl Reporter {
     /// Whether the problems of this refused tip are shown already, or it must be judged again to know them.
     pub fn knows_problems_of(&self, tip: &Revision) -> bool {
         let status = self.status.borrow();
-        !status.problems.is_empty() && status.head.as_ref().is_some_and(|head| head.revision == *tip)
+        !status.problems.is_empty()
+            && status
+                .head
+                .as_ref()
+                .is_some_and(|head| head.revision == *tip)
     }
 
     /// What is wrong with the tip; empty when nothing is.
@@ -179,7 +186,12 @@ impl Reporter {
             .iter()
             .chain(&plan.withheld)
             .filter(|op| op.reason.cause == Cause::Drift)
-            .map(|op| drift(op, !failed.contains(&op.id) && !outcome.interrupted && !plan.withheld.contains(op)))
+            .map(|op| {
+                drift(
+                    op,
+                    !failed.contains(&op.id) && !outcome.interrupted && !plan.withheld.contains(op),
+                )
+            })
             .collect();
         if reports.is_empty() {
             return;
@@ -225,17 +237,24 @@ pub fn shown(record: &RevisionRecord) -> RevisionStatus {
 /// The worst of what is true; a running pass counts only where nothing is wrong.
 fn health(status: &Status) -> Health {
     let state = |revision: &Option<RevisionStatus>, state: CommitState| {
-        revision.as_ref().is_some_and(|it| it.state == state.to_string())
+        revision
+            .as_ref()
+            .is_some_and(|it| it.state == state.to_string())
     };
     if state(&status.head, CommitState::Rejected) {
         Health::Rejected
     } else if !status.failures.is_empty() || status.source.reason.is_some() {
         Health::Degraded
-    } else if !status.held.is_empty() || status.read_only.is_some() || state(&status.head, CommitState::Held) {
+    } else if !status.held.is_empty()
+        || status.read_only.is_some()
+        || state(&status.head, CommitState::Held)
+    {
         Health::Held
     } else if state(&status.in_force, CommitState::Healthy) && status.last_pass.is_some() {
         Health::Healthy
-    } else if state(&status.in_force, CommitState::Degraded) || state(&status.in_force, CommitState::ApplyFailed) {
+    } else if state(&status.in_force, CommitState::Degraded)
+        || state(&status.in_force, CommitState::ApplyFailed)
+    {
         Health::Degraded
     } else if status.pass.is_some() && status.last_pass.is_some() || status.in_force.is_some() {
         Health::Progressing

@@ -383,16 +383,22 @@ pub fn read_commit(
     named: &BTreeSet<RepoPath>,
 ) -> Result<Snapshot, SourceError> {
     let shown = repository.display().to_string();
-    let repository = Repository::discover(repository).map_err(|error| SourceError::RemoteUnavailable {
-        url: shown,
-        detail: error.message().to_owned(),
-    })?;
+    let repository =
+        Repository::discover(repository).map_err(|error| SourceError::RemoteUnavailable {
+            url: shown,
+            detail: error.message().to_owned(),
+        })?;
     let revision = resolve(&repository, text)?;
-    Ok(Snapshot { files: files(&repository, &revision, paths, named)?, commit: None })
+    Ok(Snapshot {
+        files: files(&repository, &revision, paths, named)?,
+        commit: None,
+    })
 }
 
 fn resolve(repository: &Repository, text: &str) -> Result<Revision, SourceError> {
-    let unknown = || SourceError::UnknownRevision { revision: Revision::from(text) };
+    let unknown = || SourceError::UnknownRevision {
+        revision: Revision::from(text),
+    };
     let commit = repository
         .revparse_single(text)
         .and_then(|object| object.peel_to_commit())
