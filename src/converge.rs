@@ -104,7 +104,10 @@ async fn converge_to(
 ) -> Result<PassEnd, Stopped> {
     world::pin(cx).await?;
     let read_only = world::other_controller(cx).await?;
-    cx.world.begin(cx, trigger).await;
+    tokio::select! {
+        () = cx.world.begin(cx, trigger) => {}
+        _ = stop.told() => return Ok(PassEnd::Interrupted),
+    }
 
     // A tip that is admitted takes over; a refused one changes nothing.
     let choice = admission::choose(cx, tip).await?;
@@ -123,7 +126,11 @@ async fn converge_to(
         }
         let applied = cx.store.applied();
         let scope = world::scope(cx, &desired, &applied, trigger, sound);
-        let observed = world::observe(cx, half, &desired, &applied, &scope, trigger).await;
+        // Reading may be given up at any time: a commit does not wait for a sweep.
+        let observed = tokio::select! {
+            observed = world::observe(cx, half, &desired, &applied, &scope, trigger) => observed,
+            _ = stop.told() => return Ok(PassEnd::Interrupted),
+        };
         let inputs = Inputs {
             desired: &desired,
             observed: &observed,

@@ -61,6 +61,16 @@ impl fmt::Debug for Cached {
     }
 }
 
+impl super::Counted for Cached {
+    fn calls(&self) -> BTreeMap<String, u64> {
+        self.inner.calls()
+    }
+
+    fn forget(&self) {
+        Self::forget(self);
+    }
+}
+
 impl Cached {
     pub fn new(inner: Arc<dyn AwsWrite>) -> Self {
         Self {

@@ -232,10 +232,13 @@ pub trait IamWrite: IamRead {
     async fn delete_role(&self, role: &RoleName) -> Result<()>;
 }
 
-/// Tells how often each operation was called.
+/// What an account keeps besides answering: counts of calls, and perhaps a memory of answers.
 pub trait Counted {
     /// `service:Operation` → calls since the start.
     fn calls(&self) -> BTreeMap<String, u64>;
+
+    /// From here on everything is read anew. Nothing to do where nothing is remembered.
+    fn forget(&self) {}
 }
 
 /// Everything a preview needs.

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{CliError, Common, Exit, client, connect, logging};
 use crate::{
+    aws::cache::Cached,
     config::{Config, LogFormat},
     converge::{Context, world::World},
     daemon::{self, socket},
@@ -86,7 +87,7 @@ async fn start(config: Config) -> Result<Exit, CliError> {
     let cx = Context {
         config: Arc::new(config),
         source: Arc::new(source),
-        aws: Arc::new(aws),
+        aws: Arc::new(Cached::new(Arc::new(aws))),
         cluster: Arc::new(cluster),
         store,
         reporter,

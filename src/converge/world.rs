@@ -87,7 +87,8 @@ impl World {
             state.scan = None;
             state.iam_scan = None;
             state.ops = OpCounts::default();
-            if trigger.is_full() {
+            if trigger.is_full() || state.must_scan {
+                cx.aws.forget();
                 state.facts = None;
                 state.load_balancers = None;
             }
@@ -113,6 +114,13 @@ impl World {
         let mut state = self.state();
         state.scan = Some(Arc::new(elb));
         state.iam_scan = Some(Arc::new(iam));
+    }
+
+    /// A pass ended: what was found by tags is not true for long.
+    pub fn end(&self) {
+        let mut state = self.state();
+        state.scan = None;
+        state.iam_scan = None;
     }
 
     /// These stacks must be looked at by tags in the next pass.
@@ -159,6 +167,11 @@ impl World {
                     }
                 }
             }
+        }
+        if run.outcome.replan || !run.outcome.failed.is_empty() {
+            // Something was not as it was taken to be.
+            state.facts = None;
+            state.load_balancers = None;
         }
         if !run.outcome.unknown.is_empty() {
             state.unfinished.extend(run.outcome.unknown.iter().cloned());
