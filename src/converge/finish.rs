@@ -199,6 +199,7 @@ pub fn end(cx: &Context, begun: Begun, end: PassEnd) {
         at,
         calls,
     } = begun;
+    cx.world.end();
     let aws_calls: BTreeMap<String, u64> = cx
         .aws
         .calls()
