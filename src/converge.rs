@@ -115,6 +115,10 @@ async fn converge_to(
         return Ok(choice.end);
     };
 
+    if trigger.is_full() || trigger == Trigger::Cluster {
+        finish::report_foreign_ingresses(cx, &loaded).await;
+    }
+
     let options = finish::plan_options(cx, read_only);
     let (mut desired, mut sound) = (loaded.desired.clone(), loaded.is_sound());
     let mut seen = Vec::new();

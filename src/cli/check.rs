@@ -14,7 +14,7 @@ use crate::{
     id::RepoPath,
     manifest,
     model::{self, facts::Facts},
-    problem::{Problem, Severity},
+    problem::{self, Problem, Severity},
     source::{SourceError, directory, git, snapshot::Snapshot},
 };
 
@@ -60,7 +60,10 @@ pub fn check(common: &Common, args: &CheckArgs) -> Result<Exit, CliError> {
     problems.extend(parsed.problems);
     // Without facts only what the documents themselves say can be wrong; everything else waits.
     let settings = world::offline_settings(config.as_ref());
-    problems.extend(model::build(&parsed.value, &Facts::default(), &settings).problems);
+    problem::merge(
+        &mut problems,
+        model::build(&parsed.value, &Facts::default(), &settings).problems,
+    );
     problems.sort();
     problems.dedup();
     let rejected = problems

@@ -9,7 +9,6 @@ use super::{CliError, Common, Exit, Output, client, output};
 use crate::{
     converge::preview::{Preview, PreviewTarget},
     daemon::socket::{Answer, Request},
-    plan::render,
     problem::Severity,
     source::directory,
 };
@@ -110,7 +109,7 @@ fn print(preview: &Preview, form: Output) -> Result<(), CliError> {
             "problems": preview.problems,
             "waiting": preview.waiting,
             "changes": preview.has_changes(),
-            "plans": preview.plans.iter().map(render::json).collect::<Vec<_>>(),
+            "plans": preview.json(),
         }));
     }
     let colour = output::colour();

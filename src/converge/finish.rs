@@ -10,12 +10,14 @@ use crate::{
     config::Config,
     daemon::schedule::Trigger,
     id::{ObjectRef, ResourceId, Revision, StackId},
+    manifest::ingress::CONTROLLER,
     model::{
         applied::Applied,
         desired::Desired,
         observed::{Gap, Observed},
         previous::PreviousSet,
     },
+    observe,
     plan::{
         PlanOptions, ReadOnly,
         guard::Limits,
@@ -360,6 +362,47 @@ pub async fn finish(
     } else {
         PassEnd::Incomplete
     })
+}
+
+/// Ingresses of our classes that are in the cluster and not in git: told, never changed (decision 3 of the spec).
+pub async fn report_foreign_ingresses(cx: &Context, loaded: &Loaded) {
+    let of_git = loaded
+        .manifests
+        .classes
+        .iter()
+        .map(|class| (&class.name, class.controller.as_str(), class.is_default));
+    let of_cluster = loaded
+        .classes
+        .iter()
+        .map(|(name, (controller, is_default))| (name, controller.as_str(), *is_default));
+    let ours: Vec<_> = of_git
+        .chain(of_cluster)
+        .filter(|(_, controller, _)| *controller == CONTROLLER)
+        .collect();
+    let classes = observe::cluster::OurClasses {
+        names: ours.iter().map(|(name, ..)| (*name).clone()).collect(),
+        annotation: cx.config.ingress.class.clone(),
+        default_is_ours: ours.iter().any(|(_, _, is_default)| *is_default),
+    };
+    let inventory = cx.store.applied().inventory;
+    let (foreign, gaps) = observe::cluster::foreign_ingresses(
+        &*cx.cluster,
+        &loaded.desired.objects,
+        &inventory,
+        &classes,
+    )
+    .boxed()
+    .await;
+    for gap in gaps {
+        tracing::warn!(what = %gap.what, "foreign Ingresses are not known: {}", gap.message);
+        return;
+    }
+    cx.reporter.foreign_ingresses(
+        foreign
+            .iter()
+            .map(|ingress| format!("{} (group {})", ingress.object, ingress.group))
+            .collect(),
+    );
 }
 
 /// Tells the live objects that a refused commit names; never fails a pass (gitops G84).

@@ -1,6 +1,9 @@
 //! One commit, read, parsed and built against the facts of the moment.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{Context, world};
 use crate::{
@@ -9,7 +12,7 @@ use crate::{
     model::{
         self, desired::Desired, digest::digest, facts::Facts, observed::Gap, settings::Settings,
     },
-    problem::{Checked, Origin, Problem, Severity},
+    problem::{self, Checked, Origin, Problem, Severity},
     source::{
         Source, SourceError,
         snapshot::{Commit, Snapshot},
@@ -28,6 +31,8 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// Facts that could not be read.
     pub gaps: Vec<Gap>,
+    /// Classes of the cluster that git does not hold: name → (controller, is default).
+    pub classes: BTreeMap<String, (String, bool)>,
     /// Digest of the files that matter: equal digests ask for the same (gitops G8).
     pub set_digest: String,
 }
@@ -102,7 +107,7 @@ pub async fn load(cx: &Context, revision: &Revision) -> Result<Loaded, SourceErr
     let (facts, gaps) = world::facts(cx, &parsed.value).await;
     let built = build(cx, &parsed.value, &facts);
     let mut problems = parsed.problems;
-    problems.extend(built.problems);
+    problem::merge(&mut problems, built.problems);
     problems.sort();
     problems.dedup();
     Ok(Loaded {
@@ -112,6 +117,7 @@ pub async fn load(cx: &Context, revision: &Revision) -> Result<Loaded, SourceErr
         desired: built.value,
         problems,
         gaps,
+        classes: facts.ingress_classes.unwrap_or_default(),
         set_digest,
     })
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Context, finish, load, world};
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
         op::Plan,
         render::{self, Tone},
     },
-    problem::{Problem, Severity},
+    problem::{self, Problem, Severity},
     source::snapshot::Snapshot,
     store,
 };
@@ -50,6 +51,8 @@ pub struct Preview {
     pub waiting: Vec<Waiting>,
     /// Resources of which name, port or id are known only once their Service exists.
     pub unknown: BTreeSet<ResourceId>,
+    /// The names that such resources have in the plans: made from stand-ins, never printed.
+    pub stand_ins: BTreeSet<String>,
 }
 
 impl Preview {
@@ -79,7 +82,7 @@ impl Preview {
             ..render::TextOptions::default()
         };
         for plan in &self.plans {
-            text.push_str(&render::text(plan, &options));
+            text.push_str(&self.without_stand_ins(render::text(plan, &options)));
         }
         for wait in &self.waiting {
             let _ = writeln!(
@@ -92,6 +95,45 @@ impl Preview {
             text.push_str("nothing to change\n");
         }
         text
+    }
+}
+
+impl Preview {
+    /// The plans as JSON, values that only the cluster can assign replaced by words.
+    pub fn json(&self) -> Vec<Value> {
+        let mut plans: Vec<Value> = self.plans.iter().map(render::json).collect();
+        if !self.unknown.is_empty() {
+            plans
+                .iter_mut()
+                .for_each(|plan| self.replace_stand_ins(plan));
+        }
+        plans
+    }
+
+    fn without_stand_ins(&self, mut text: String) -> String {
+        if self.unknown.is_empty() {
+            return text;
+        }
+        for name in &self.stand_ins {
+            text = text.replace(name.as_str(), &format!("name {KNOWN_LATER}"));
+        }
+        text.replace(&UNKNOWN_PORT.to_string(), &format!("({KNOWN_LATER})"))
+    }
+
+    fn replace_stand_ins(&self, value: &mut Value) {
+        match value {
+            Value::Number(number) if number.as_u64() == Some(u64::from(UNKNOWN_PORT)) => {
+                *value = KNOWN_LATER.into()
+            }
+            Value::String(text) if self.stand_ins.contains(text) => *value = KNOWN_LATER.into(),
+            Value::Array(items) => items
+                .iter_mut()
+                .for_each(|item| self.replace_stand_ins(item)),
+            Value::Object(map) => map
+                .values_mut()
+                .for_each(|item| self.replace_stand_ins(item)),
+            _ => {}
+        }
     }
 }
 
@@ -141,7 +183,7 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
     let placeholders = assume(&mut facts, &parsed.value);
     let built = load::build(cx, &parsed.value, &facts);
     let mut problems = parsed.problems;
-    problems.extend(built.problems);
+    problem::merge(&mut problems, built.problems);
     let desired = built.value;
     let (refused, _) = world::dry_run(cx, &desired).await;
     problems.extend(refused);
@@ -152,6 +194,7 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
         problems,
         plans: Vec::new(),
         waiting: desired.waiting.clone(),
+        stand_ins: names(&desired, &unknown(&desired, &placeholders)),
         unknown: unknown(&desired, &placeholders),
     };
     if preview
@@ -220,7 +263,9 @@ async fn files(
 }
 
 /// A node port that no Service ever has: it stands for one that the API server will choose.
-const UNKNOWN_PORT: u16 = 1;
+const UNKNOWN_PORT: u16 = 65_535;
+/// What is printed in its place.
+const KNOWN_LATER: &str = "known after apply";
 
 /// Services that only git holds get stand-ins for what the API server will assign, so that the rest of the plan can be
 /// shown (decision 15 of the spec). Answers the Services that were given some.
@@ -275,4 +320,18 @@ fn unknown(desired: &Desired, assumed: &BTreeSet<String>) -> BTreeSet<ResourceId
         }
     }
     unknown
+}
+
+fn names(desired: &Desired, unknown: &BTreeSet<ResourceId>) -> BTreeSet<String> {
+    desired
+        .groups
+        .iter()
+        .flat_map(|(group, stack)| {
+            stack
+                .target_groups
+                .iter()
+                .filter(|(id, _)| unknown.contains(&ResourceId::target_group(group, id)))
+                .map(|(_, target_group)| target_group.spec.name.clone())
+        })
+        .collect()
 }

@@ -59,7 +59,10 @@ impl Settings {
             iam: IamSettings {
                 path: "/albsync/".to_owned(),
                 role_prefix: String::new(),
-                permissions_boundary: None,
+                // Whether the operator gives one is not known here, so its absence is no problem of the manifests.
+                permissions_boundary: Some(Arn::from(
+                    "arn:aws:iam::000000000000:policy/of-the-configuration",
+                )),
                 allowed_boundaries: BTreeSet::new(),
                 allowed_policies: vec!["*".to_owned()],
                 ensure_provider: false,
