@@ -1,5 +1,6 @@
 //! Plans against an account and a cluster in memory: what is planned is carried out, looked at and planned again.
 
+mod bugs;
 mod drift;
 mod fixture;
 mod held;

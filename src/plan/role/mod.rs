@@ -10,10 +10,8 @@ use crate::{
         desired::{Ref, RoleStack},
         digest::digest,
         iam::{PolicySpec, Role, RoleSpec},
-        net::Tags,
         observed::ObservedRole,
         policy::same_document,
-        tags,
     },
 };
 
@@ -23,12 +21,16 @@ use super::{
         iam::{RoleChanges, document_difference},
     },
     draft::{Draft, because, code, reason, replacing},
-    group::owner_hints,
     op::{Action, Cause},
 };
 
+mod ownership;
 mod policy;
+mod provider;
 mod removal;
+
+use ownership::owned_by;
+use provider::{Provider, provider};
 
 pub use removal::remove;
 
@@ -61,82 +63,6 @@ pub fn prepare(draft: &mut Draft<'_>) {
     }
 }
 
-/// What the roles may rely on.
-enum Provider {
-    Stands,
-    Comes(BTreeSet<OpId>),
-    Missing(String),
-}
-
-/// The provider is completed, never changed otherwise and never deleted.
-fn provider(draft: &mut Draft<'_>) -> Provider {
-    let inputs = draft.inputs;
-    let stack = StackId::Provider;
-    let (Some(desired), true) = (&inputs.desired.provider, draft.in_scope(&stack)) else {
-        return Provider::Stands;
-    };
-    if draft.block_on_waiting(&stack) || draft.block_on_gap(&stack) {
-        return Provider::Missing("the OIDC provider could not be read".to_owned());
-    }
-    let Some(observed) = &inputs.observed.provider else {
-        return Provider::Stands;
-    };
-    let spec = &desired.spec;
-    let id = ResourceId::provider();
-    let digest = digest(spec);
-    let first = draft.ops.len();
-    let missing: Vec<&String> = match &observed.provider {
-        Some(live) => spec.client_ids.difference(&live.client_ids).collect(),
-        None => Vec::new(),
-    };
-    if !spec.ensure && (observed.provider.is_none() || !missing.is_empty()) {
-        let message = match &observed.provider {
-            None => format!("IAM has no OIDC provider for {}", spec.url),
-            Some(_) => format!(
-                "the OIDC provider {} lacks the audience {}",
-                spec.arn,
-                diff::joined(missing)
-            ),
-        };
-        let release = "create it, or allow albsync to in its configuration";
-        draft.block(&stack, code::PROVIDER_MISSING, message.clone(), release);
-        return Provider::Missing(message);
-    }
-    match &observed.provider {
-        None => {
-            let cause = draft.cause(&id, &digest, false);
-            let action = Action::CreateOidcProvider {
-                id: id.clone(),
-                spec: spec.clone(),
-            };
-            draft.create(&id, action, reason(cause, None), []);
-        }
-        Some(live) => {
-            let cause = draft.cause(&id, &digest, true);
-            for client_id in missing {
-                let difference = difference("audience", None, client_id.clone());
-                let action = Action::AddClientId {
-                    provider: live.arn.clone(),
-                    client_id: client_id.clone(),
-                };
-                draft.op(&id, action, because(cause, None, vec![difference]), []);
-            }
-        }
-    }
-    let update = ResourceUpdate {
-        arn: Some(spec.arn.clone()),
-        digest: Some(digest),
-        ..ResourceUpdate::default()
-    };
-    draft.note_resource(&id, first, update);
-    let ops = draft.since(first);
-    if ops.is_empty() {
-        Provider::Stands
-    } else {
-        Provider::Comes(ops)
-    }
-}
-
 /// One role as wanted and as found.
 struct Binding<'a> {
     /// `namespace/name` of its document.
@@ -144,18 +70,6 @@ struct Binding<'a> {
     stack: StackId,
     wanted: &'a RoleStack,
     observed: &'a ObservedRole,
-}
-
-/// Whether a live IAM object is ours (irsa §9.5).
-enum Ownership {
-    Ours,
-    /// Named by its unique id in git.
-    Adopted,
-    Foreign {
-        code: &'static str,
-        message: String,
-        release: &'static str,
-    },
 }
 
 impl Binding<'_> {
@@ -169,134 +83,6 @@ impl Binding<'_> {
 
     fn policy_id(&self, name: &str) -> ResourceId {
         ResourceId::policy(self.key, name)
-    }
-
-    /// Whether the role may be written now; holds it otherwise.
-    fn admit(&self, draft: &mut Draft<'_>, provider: &Provider) -> bool {
-        if self.wanted.suspended {
-            let release = "remove the annotation albsync.dev/suspend";
-            draft.block(
-                &self.stack,
-                code::SUSPENDED,
-                "suspended by its document",
-                release,
-            );
-            return false;
-        }
-        if draft.block_on_waiting(&self.stack) || draft.block_on_gap(&self.stack) {
-            return false;
-        }
-        if let Provider::Missing(why) = provider {
-            draft.block(
-                &self.stack,
-                code::PROVIDER_MISSING,
-                why.clone(),
-                "once the provider stands",
-            );
-            return false;
-        }
-        if let Some(live) = &self.observed.role
-            && let Ownership::Foreign {
-                code,
-                message,
-                release,
-            } = self.ownership(draft, live)
-        {
-            draft.block(&self.stack, code, message, release);
-            return false;
-        }
-        for (name, spec) in &self.wanted.policies {
-            let Some(live) = self.observed.policies.get(&spec.arn) else {
-                continue;
-            };
-            if owned_by(&live.tags, &spec.tags) {
-                continue;
-            }
-            let known = draft.applied(&self.policy_id(name)).is_some();
-            let (code, message) = match known {
-                true => (
-                    code::OWNERSHIP_CONFLICT,
-                    format!("policy {} lost our owner tags", live.arn),
-                ),
-                false => (
-                    code::OWNERSHIP_CONFLICT,
-                    format!(
-                        "policy {} exists and is not ours ({})",
-                        live.arn,
-                        hints(&live.tags)
-                    ),
-                ),
-            };
-            draft.block(
-                &self.stack,
-                code,
-                message,
-                "delete it, or put the owner tags back",
-            );
-            return false;
-        }
-        true
-    }
-
-    fn ownership(&self, draft: &Draft<'_>, live: &Role) -> Ownership {
-        let spec = self.spec();
-        let recorded = draft
-            .applied(&self.id())
-            .and_then(|applied| applied.unique_id.as_ref());
-        if live.arn != spec.arn {
-            return Ownership::Foreign {
-                code: code::REPLACEMENT_NEEDED,
-                message: format!(
-                    "role {} exists under the path {} and {} is wanted; a role's path never changes",
-                    live.name, live.path, spec.path
-                ),
-                release: "give the role another name, or delete the live one",
-            };
-        }
-        if let Some(recorded) = recorded.filter(|recorded| **recorded != live.role_id) {
-            return Ownership::Foreign {
-                code: code::REPLACED_OUT_OF_BAND,
-                message: format!(
-                    "role {} is {} and ours was {recorded}: somebody deleted and made it anew",
-                    live.name, live.role_id
-                ),
-                release: "delete the live role, or adopt it by role.adopt.roleId",
-            };
-        }
-        if owned_by(&live.tags, &spec.tags) {
-            return Ownership::Ours;
-        }
-        if spec.adopt_role_id.as_deref() == Some(live.role_id.as_str()) {
-            let kept_by_aws = live.path.starts_with("/aws-service-role/");
-            let stack = live
-                .tags
-                .keys()
-                .any(|key| key.starts_with("aws:cloudformation:"));
-            if !kept_by_aws && !stack {
-                return Ownership::Adopted;
-            }
-            return Ownership::Foreign {
-                code: code::OWNERSHIP_CONFLICT,
-                message: format!(
-                    "role {} belongs to AWS or to a CloudFormation stack",
-                    live.name
-                ),
-                release: "it cannot be taken over; choose another name",
-            };
-        }
-        let message = match recorded {
-            Some(_) => format!("role {} lost our owner tags", live.name),
-            None => format!(
-                "role {} exists and is not ours ({})",
-                live.name,
-                hints(&live.tags)
-            ),
-        };
-        Ownership::Foreign {
-            code: code::OWNERSHIP_CONFLICT,
-            message,
-            release: "put the owner tags back, adopt it by role.adopt.roleId, or choose another name",
-        }
     }
 
     fn plan(&self, draft: &mut Draft<'_>, provider: &Provider) {
@@ -584,33 +370,4 @@ impl Binding<'_> {
             })
             .collect()
     }
-}
-
-/// Owner and object tags equal the wanted ones (irsa §9.5 rule 1).
-fn owned_by(live: &Tags, wanted: &Tags) -> bool {
-    [tags::OWNER, tags::OBJECT]
-        .iter()
-        .all(|key| wanted.contains_key(*key) && live.get(*key) == wanted.get(*key))
-}
-
-/// Who seems to own an IAM object (irsa §9.5 rule 2).
-fn hints(found: &Tags) -> String {
-    let known = [
-        ("aws:cloudformation:", "CloudFormation"),
-        ("alpha.eksctl.io/", "eksctl"),
-        ("services.k8s.aws/", "ACK"),
-        ("albsync.dev/owner", "another albsync"),
-    ];
-    let owner = known
-        .iter()
-        .find(|(prefix, _)| found.keys().any(|key| key.starts_with(prefix)))
-        .map(|(_, owner)| format!("it looks like {owner}'s; "));
-    let terraform = found
-        .keys()
-        .any(|key| key.to_lowercase().contains("terraform"))
-        || found
-            .values()
-            .any(|value| value.to_lowercase().contains("terraform"));
-    let owner = owner.or_else(|| terraform.then(|| "it looks like Terraform's; ".to_owned()));
-    format!("{}{}", owner.unwrap_or_default(), owner_hints(found))
 }
