@@ -1,6 +1,10 @@
 //! The ends of a pass: records of commits, what people are told, what the next pass has to do.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use futures::FutureExt;
 
@@ -143,6 +147,7 @@ fn keep(cx: &Context, loaded: &Loaded) -> Result<(), Stopped> {
 pub fn plan_options(cx: &Context, read_only: Option<ReadOnly>) -> PlanOptions {
     PlanOptions {
         read_only,
+        foreign_members: cx.world.foreign_members(),
         protected_kinds: cx.config.guards.protected_kinds.clone(),
         settle_seconds: u32::try_from(cx.config.iam.settle.as_secs()).unwrap_or(u32::MAX),
         ..PlanOptions::default()
@@ -397,6 +402,14 @@ pub async fn report_foreign_ingresses(cx: &Context, loaded: &Loaded) {
         tracing::warn!(what = %gap.what, "foreign Ingresses are not known: {}", gap.message);
         return;
     }
+    let mut members: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for ingress in &foreign {
+        members
+            .entry(ingress.group.clone())
+            .or_default()
+            .insert(ingress.object.to_string());
+    }
+    cx.world.set_foreign_members(members);
     cx.reporter.foreign_ingresses(
         foreign
             .iter()

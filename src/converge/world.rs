@@ -58,6 +58,8 @@ struct State {
     iam_scan: Option<Arc<IamScan>>,
     /// Stacks that an earlier plan left in an unknown state.
     unfinished: BTreeSet<StackId>,
+    /// Group id → its Ingresses that are in the cluster and not in git, as of the last look.
+    foreign_members: BTreeMap<String, BTreeSet<String>>,
     /// Operations of the running pass.
     ops: OpCounts,
 }
@@ -132,6 +134,14 @@ impl World {
 
     pub fn unfinished(&self) -> BTreeSet<StackId> {
         self.state().unfinished.clone()
+    }
+
+    pub fn set_foreign_members(&self, members: BTreeMap<String, BTreeSet<String>>) {
+        self.state().foreign_members = members;
+    }
+
+    pub fn foreign_members(&self) -> BTreeMap<String, BTreeSet<String>> {
+        self.state().foreign_members.clone()
     }
 
     pub fn count(&self, ops: OpCounts) {
