@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
+use tracing::Instrument;
 
 use crate::{
     apply::{self, Ports, Progress, Stop},
@@ -84,7 +85,9 @@ pub async fn converge(
     tip: Option<&Revision>,
 ) -> PassEnd {
     let pass = finish::begin(cx, trigger, tip);
-    let end = match converge_to(cx, stop, trigger, tip).await {
+    let rev = tip.map(Revision::short);
+    let span = tracing::info_span!("pass", rev, trigger = trigger.as_str());
+    let end = match converge_to(cx, stop, trigger, tip).instrument(span).await {
         Ok(end) => end,
         Err(stopped) => {
             cx.reporter

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use tracing::Instrument;
+
 use super::{
     ApplyError, ApplyOptions, Ports, Progress, Stop, StopReason,
     clock::within,
@@ -314,7 +316,35 @@ impl<'a> Walk<'a> {
             };
             return Ok(());
         }
-        let error = match self.bounded(exec::execute(&action, self.ports)).await {
+        let stack = tracing::info_span!("stack", stack = %op.stack);
+        let span = tracing::info_span!(parent: &stack, "op", op = %op.id, resource = %op.resource);
+        span.in_scope(
+            || tracing::debug!(attempt = number, cause = ?op.reason.cause, "operation begins"),
+        );
+        let began = self.elapsed();
+        let answer = self
+            .bounded(exec::execute(&action, self.ports))
+            .instrument(span.clone())
+            .await;
+        let elapsed_ms = u64::try_from((self.elapsed() - began).as_millis()).unwrap_or(u64::MAX);
+        span.in_scope(|| match &answer {
+            Call::Answered(Ok(_)) => {
+                tracing::info!(attempt = number, elapsed_ms, cause = ?op.reason.cause, "operation done");
+            }
+            Call::Answered(Err(error)) => tracing::info!(
+                attempt = number,
+                elapsed_ms,
+                service = %error.service,
+                operation = %error.operation,
+                request_id = error.request_id.as_deref(),
+                %error,
+                "operation refused"
+            ),
+            Call::TimedOut | Call::Abandoned => {
+                tracing::warn!(attempt = number, elapsed_ms, "operation without an answer");
+            }
+        });
+        let error = match answer {
             Call::Answered(Ok(output)) => return self.done(place, &action, output),
             Call::Answered(Err(error)) => error,
             Call::TimedOut => self.no_answer(&action),
@@ -482,7 +512,6 @@ impl<'a> Walk<'a> {
         track.state = State::Done;
         track.doubt = None;
         self.outcome.done += 1;
-        tracing::debug!(op = %op.id, resource = %op.resource, "operation done");
         (self.progress)(Progress::Done { op });
         Ok(())
     }
