@@ -398,7 +398,7 @@ pub async fn report_foreign_ingresses(cx: &Context, loaded: &Loaded) {
     )
     .boxed()
     .await;
-    for gap in gaps {
+    if let Some(gap) = gaps.first() {
         tracing::warn!(what = %gap.what, "foreign Ingresses are not known: {}", gap.message);
         return;
     }

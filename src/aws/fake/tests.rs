@@ -164,7 +164,7 @@ fn a_security_group_goes_only_when_no_balancer_and_no_permission_names_it() {
             "InvalidGroup.Duplicate"
         );
         let on = aws
-            .create_load_balancer(&balancer("a", &[id.clone()]))
+            .create_load_balancer(&balancer("a", std::slice::from_ref(&id)))
             .await
             .unwrap()
             .arn;
