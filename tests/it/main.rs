@@ -3,6 +3,7 @@
 mod support;
 
 mod bed;
+mod golden;
 mod layers;
 mod proxy;
 
