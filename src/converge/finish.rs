@@ -82,7 +82,8 @@ pub fn advance(
     if record.state != to {
         tracing::info!(revision = %revision, from = %record.state, to = %to, reason = update.reason.as_deref(), "commit");
     }
-    publish(cx, Some(revision));
+    // Whose record moved is not the tip's alone: what is in force moves on while a tip is refused.
+    publish(cx, None);
     Ok(())
 }
 
@@ -509,9 +510,12 @@ fn failures(runs: &[Run], gaps: &[Gap]) -> Vec<String> {
     all
 }
 
-/// The records of the tip and of what is in force, as people see them.
+/// The records of the tip and of what is in force, as people see them; without a `head` the tip stays the one it was.
 pub fn publish(cx: &Context, head: Option<&Revision>) {
-    let head = head.and_then(|revision| cx.store.revision(revision));
+    let known = cx.reporter.status().head.map(|head| head.revision);
+    let head = head
+        .or(known.as_ref())
+        .and_then(|revision| cx.store.revision(revision));
     let in_force = cx
         .store
         .in_force()
