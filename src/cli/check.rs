@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{CliError, Common, Exit, Output, client, output};
 use crate::{
+    config::Config,
     converge::{load, world},
     id::RepoPath,
     manifest,
@@ -44,8 +45,39 @@ pub fn check(common: &Common, args: &CheckArgs) -> Result<Exit, CliError> {
     } else {
         None
     };
-    let paths = watched(args, config.as_ref());
-    let mut options = config.as_ref().map(load::parse_options).unwrap_or_default();
+    let Findings {
+        files,
+        documents,
+        problems,
+    } = inspect(args, config.as_ref())?;
+    let rejected = problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Problem);
+    match args.output {
+        Output::Json => output::print_json(&json!({
+            "files": files, "documents": documents, "rejected": rejected, "problems": problems,
+        }))?,
+        Output::Text => output::print(&text(&problems, files, documents))?,
+    }
+    Ok(if rejected { Exit::Rejected } else { Exit::Done })
+}
+
+/// What there is, and everything that is wrong with it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    pub files: usize,
+    pub documents: usize,
+    /// In the order of their places.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads, parses and builds what is named, without facts.
+///
+/// # Errors
+/// The directory or commit cannot be read.
+pub fn inspect(args: &CheckArgs, config: Option<&Config>) -> Result<Findings, CliError> {
+    let paths = watched(args, config);
+    let mut options = config.map(load::parse_options).unwrap_or_default();
     options.watched.clone_from(&paths);
 
     let (files, mut problems) = match read(args, &paths) {
@@ -59,23 +91,18 @@ pub fn check(common: &Common, args: &CheckArgs) -> Result<Exit, CliError> {
     let documents = parsed.value.objects.len() + parsed.value.iam_service_accounts.len();
     problems.extend(parsed.problems);
     // Without facts only what the documents themselves say can be wrong; everything else waits.
-    let settings = world::offline_settings(config.as_ref());
+    let settings = world::offline_settings(config);
     problem::merge(
         &mut problems,
         model::build(&parsed.value, &Facts::default(), &settings).problems,
     );
     problems.sort();
     problems.dedup();
-    let rejected = problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Problem);
-    match args.output {
-        Output::Json => output::print_json(&json!({
-            "files": files.files.len(), "documents": documents, "rejected": rejected, "problems": problems,
-        }))?,
-        Output::Text => output::print(&text(&problems, files.files.len(), documents))?,
-    }
-    Ok(if rejected { Exit::Rejected } else { Exit::Done })
+    Ok(Findings {
+        files: files.files.len(),
+        documents,
+        problems,
+    })
 }
 
 /// The files of a directory or a commit, with those that its manifests name.
@@ -90,7 +117,7 @@ fn read(args: &CheckArgs, paths: &[RepoPath]) -> Result<Snapshot, SourceError> {
     git::read_commit(&args.repository, &args.target, paths, &named)
 }
 
-fn watched(args: &CheckArgs, config: Option<&crate::config::Config>) -> Vec<RepoPath> {
+fn watched(args: &CheckArgs, config: Option<&Config>) -> Vec<RepoPath> {
     let texts = match (args.paths.is_empty(), config) {
         (false, _) => args.paths.clone(),
         (true, Some(config)) => config.source.paths.clone(),

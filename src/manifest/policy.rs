@@ -88,7 +88,7 @@ pub(super) fn documents(
                 "the inline policies up to here have"
             };
             report.hinted(
-                codes::IAM_POLICY,
+                codes::IAM_QUOTA,
                 item.origin(),
                 format!("{subject} {counted} characters, blanks not counted; IAM takes {limit}"),
                 "split it, or say the same shorter",

@@ -176,7 +176,7 @@ fn sizes_are_counted_without_blanks() {
     assert_eq!(
         of_file(&policy(400)),
         [
-            "a.yaml:7:7: problem[iam-policy]: this policy has 7683 characters, blanks not counted; IAM takes 6144; split it, or say the same shorter"
+            "a.yaml:7:7: problem[iam-quota]: this policy has 7683 characters, blanks not counted; IAM takes 6144; split it, or say the same shorter"
         ]
     );
 }
