@@ -9,13 +9,16 @@ use std::{
 use albsync::{
     apply::Stop,
     aws::fake::FakeAccount,
+    cli::{
+        Output,
+        check::{CheckArgs, inspect},
+    },
     cluster::fake::FakeCluster,
     config::{Config, Overrides},
     converge::{self, Context, PassEnd, load, preview, world},
     daemon::{self, schedule::Trigger},
     id::{Generation, RepoPath, Revision},
-    manifest,
-    model::{self, desired::Desired, facts::Facts, facts::Node, settings::Settings},
+    model::{desired::Desired, facts::Node},
     plan::{
         op::{Plan, Stage},
         render::{self, TextOptions},
@@ -222,20 +225,13 @@ pub fn plan_text(plans: &[Plan]) -> String {
 
 /// What `albsync check` says of a directory: without account, cluster and configuration.
 pub fn check(directory: &Path) -> Vec<Problem> {
-    let paths = [RepoPath::from(".")];
-    let read = directory::read(directory, &paths)
-        .and_then(|files| directory::read_named(directory, &paths, &manifest::named_files(&files)));
-    let files = match read {
-        Ok(files) => files,
-        Err(error) => return load::problem_of(&error).into_iter().collect(),
+    let args = CheckArgs {
+        target: directory.display().to_string(),
+        repository: PathBuf::from("."),
+        paths: Vec::new(),
+        output: Output::Text,
     };
-    let parsed = manifest::parse(&files, &manifest::ParseOptions::default());
-    let built = model::build(&parsed.value, &Facts::default(), &Settings::offline());
-    let mut problems = parsed.problems;
-    problems.extend(built.problems);
-    problems.sort();
-    problems.dedup();
-    problems
+    inspect(&args, None).expect("a directory").problems
 }
 
 /// A branch whose commits are directories: read by the rules of trees, without git.
