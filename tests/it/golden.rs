@@ -180,9 +180,13 @@ fn play_step(
     };
     let end = world.pass(trigger, &revision);
     let status = world.cx.reporter.status();
-    must(end == PassEnd::Complete, &|| {
-        format!("{end:?}: {:?} {:?}", status.failures, status.held)
-    });
+    let codes: Vec<&str> = status.held.iter().map(|held| held.code.as_str()).collect();
+    must(codes == step.held, &|| format!("held is {:?}", status.held));
+    let wanted = match step.held.is_empty() {
+        true => PassEnd::Complete,
+        false => PassEnd::Incomplete,
+    };
+    must(end == wanted, &|| format!("{end:?}: {:?}", status.failures));
     let record = world.cx.store.revision(&revision).expect("a record");
     let accepted = world.cx.store.in_force().as_ref() == Some(&revision);
     let plans = world.plans_since(generation);
@@ -196,6 +200,22 @@ fn play_step(
     }
     let _ = writeln!(told.plan, "# {}", step.name);
     told.plan.push_str(&world::plan_text(&plans));
+    // A plan that does nothing but hold is in no journal.
+    for held in &status.held {
+        let _ = writeln!(
+            told.plan,
+            "held [{}] {}; {}",
+            held.code, held.message, held.release
+        );
+    }
+    // The text above goes by stack; this is the order in which AWS is asked.
+    let calls = world.aws.writes();
+    if !calls.is_empty() {
+        told.plan.push_str("AWS is sent, in this order:\n");
+    }
+    for call in &calls {
+        let _ = writeln!(told.plan, "  {call}");
+    }
     told.plan.push('\n');
     must(accepted || world.writes().is_empty(), &|| {
         format!("it is not in force, and wrote {:?}", world.writes())
@@ -222,7 +242,7 @@ fn play_step(
         }
         world.forget_writes();
         let end = again();
-        must(end == PassEnd::Complete, &|| format!("{how} ends {end:?}"));
+        must(end == wanted, &|| format!("{how} ends {end:?}"));
         must(world.writes().is_empty(), &|| {
             format!("{how} writes {:?}", world.writes())
         });

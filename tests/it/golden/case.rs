@@ -32,6 +32,8 @@ pub struct Step {
     /// Its tree is that of this step, which is put back.
     pub same_as: Option<String>,
     pub trailers: Vec<(String, String)>,
+    /// Codes of what waits for a person.
+    pub held: Vec<String>,
 }
 
 /// The directory of this package.
@@ -77,6 +79,7 @@ pub fn read(directory: &Path) -> Case {
             .map(|(name, section)| Step {
                 same_as: of(&section, "same-as"),
                 remove: list(&section, "remove"),
+                held: list(&section, "held"),
                 trailers: list(&section, "trailers")
                     .iter()
                     .filter_map(|line| line.split_once(": "))
