@@ -161,10 +161,12 @@ impl Source for Mirror {
         thread::Builder::new()
             .name("git-fetch".to_owned())
             .spawn(move || {
-                let _hanging = hanging;
                 let (order, live) = worker;
+                let outcome = fetch::fetch(&order, &live);
+                // Before the answer: whoever gets it may fetch again at once and must not count this one.
+                drop(hanging);
                 // Nobody listens any more when the deadline has passed.
-                let _ = done.send(fetch::fetch(&order, &live));
+                let _ = done.send(outcome);
             })
             .map_err(|error| SourceError::RemoteUnavailable {
                 url: self.order.shown.clone(),
