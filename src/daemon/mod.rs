@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::{
     net::UnixListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
     task::JoinHandle,
 };
@@ -80,14 +80,26 @@ pub async fn run(cx: Context, listener: UnixListener, changes: mpsc::Receiver<Cl
         tracing::warn!(%error, "the service manager cannot be notified");
         Notifier::silent()
     });
+    // From the first moment on: what an earlier run left may take a while to settle.
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be received");
+            return;
+        }
+    };
     let cx = Arc::new(cx);
     let (tell, hear) = mpsc::channel(64);
     let server = tokio::spawn(serve(Arc::clone(&cx), listener));
     let watcher = watch_source(&cx, &tell);
     let forward = tokio::spawn(forward_changes(changes, tell.clone()));
 
-    converge::resume(&cx).await;
-    Loop::new(&cx, tell, notifier).run(hear).await;
+    if resume(&cx, &notifier, &mut signals).await {
+        Loop::new(&cx, tell, notifier).run(hear, &mut signals).await;
+    } else {
+        tracing::info!("leaving");
+        notifier.stopping();
+    }
 
     server.abort();
     forward.abort();
@@ -96,6 +108,49 @@ pub async fn run(cx: Context, listener: UnixListener, changes: mpsc::Receiver<Cl
         tracing::error!(%error, "the store could not be closed cleanly");
     }
     tracing::info!("left");
+}
+
+/// Settles what an earlier run left, with signs of life. False: told to leave meanwhile; the next start settles it.
+async fn resume(cx: &Context, notifier: &Notifier, signals: &mut Signals) -> bool {
+    let mut resumed = std::pin::pin!(converge::resume(cx));
+    loop {
+        notifier.alive();
+        notifier.extend_start(START_EXTENSION);
+        tokio::select! {
+            () = &mut resumed => return true,
+            () = signals.told() => return false,
+            () = tokio::time::sleep(beat(notifier)) => {}
+        }
+    }
+}
+
+/// How often to give a sign of life.
+fn beat(notifier: &Notifier) -> Duration {
+    notifier
+        .watchdog
+        .map_or(HEARTBEAT, |period| HEARTBEAT.min(period / 2))
+}
+
+/// What tells us to leave.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 struct Loop<'a> {
@@ -128,31 +183,18 @@ impl<'a> Loop<'a> {
         }
     }
 
-    async fn run(mut self, mut hear: mpsc::Receiver<Heard>) {
-        let (Ok(mut terminate), Ok(mut interrupt)) = (
-            signal(SignalKind::terminate()),
-            signal(SignalKind::interrupt()),
-        ) else {
-            tracing::error!("signals cannot be received");
-            return;
-        };
+    async fn run(mut self, mut hear: mpsc::Receiver<Heard>, signals: &mut Signals) {
         self.on(Event::Tick);
         loop {
             let wait = Duration::from_millis(self.schedule.next_tick().saturating_sub(self.now()))
-                .min(HEARTBEAT)
-                .min(
-                    self.notifier
-                        .watchdog
-                        .map_or(HEARTBEAT, |period| period / 2),
-                );
+                .min(beat(&self.notifier));
             tokio::select! {
                 heard = hear.recv() => match heard {
                     Some(heard) => self.heard(heard),
                     None => break,
                 },
                 () = tokio::time::sleep(wait) => self.on(Event::Tick),
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                () = signals.told() => break,
             }
             self.notify();
         }

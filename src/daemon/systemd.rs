@@ -60,9 +60,11 @@ impl Notifier {
         self.send(&format!("STATUS={}", line.replace(['\n', '\r'], " ")));
     }
 
-    /// Still alive.
+    /// Still alive; said only where a watchdog listens.
     pub fn alive(&self) {
-        self.send("WATCHDOG=1");
+        if self.watchdog.is_some() {
+            self.send("WATCHDOG=1");
+        }
     }
 
     /// Starting takes longer: the manager waits for this long from now.
@@ -88,6 +90,8 @@ impl Notifier {
 /// Connects to a path, or to an abstract address where the text begins with `@`.
 fn connect(address: &str) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
+    // A manager that does not read must not stop us.
+    socket.set_nonblocking(true)?;
     let address = match address.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name.as_bytes())?,
         None => SocketAddr::from_pathname(address)?,
