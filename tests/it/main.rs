@@ -5,6 +5,8 @@ mod support;
 mod bed;
 mod golden;
 mod layers;
+#[cfg(feature = "live")]
+mod lifecycle;
 mod proxy;
 
 /// A file that no `mod` line names would never be compiled, and its tests never be missed.

@@ -18,6 +18,8 @@ const LOOK: Duration = Duration::from_millis(30);
 pub struct Daemon {
     pub directory: PathBuf,
     environment: Vec<(String, String)>,
+    /// What a test sets on top, as a service manager would.
+    extra: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -55,10 +57,16 @@ impl Daemon {
         let daemon = Daemon {
             directory,
             environment: bed.aws_environment(),
+            extra: Vec::new(),
             child: None,
         };
         daemon.configure(config);
         daemon
+    }
+
+    /// Sets a variable of the next start's environment.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.extra.push((name.to_owned(), value.to_owned()));
     }
 
     /// Rewrites the configuration for the next start.
@@ -257,6 +265,7 @@ impl Daemon {
                 command.env_remove(name);
             }
         }
+        command.envs(self.extra.iter().cloned());
         command
     }
 }
