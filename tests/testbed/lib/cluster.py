@@ -77,6 +77,9 @@ class ControlPlane:
             "--leader-elect=false", "--bind-address", "127.0.0.1", "--secure-port", self.manager_port,
             "--cert-dir", self.pki / "controller-manager", "--min-resync-period", "1h",
             "--kube-api-qps", "300", "--kube-api-burst", "600", "--concurrent-gc-syncs", "20",
+            # kwok's heartbeat comes every minute or so, later than the default's patience: pods would be marked as not
+            # ready, for good.
+            "--node-monitor-grace-period", "24h",
         ])
         self.children.start("kube-scheduler", [
             self.tools["kube_scheduler"], "--kubeconfig", self.kubeconfigs / "bed-scheduler",
