@@ -159,7 +159,7 @@ async fn converge_to(
             break;
         }
     }
-    let end = finish::finish(cx, &loaded, &desired, &seen, &runs).await?;
+    let end = finish::finish(cx, &loaded, &desired, &seen, &runs, &choice.held).await?;
     Ok(if end == PassEnd::Complete {
         choice.end
     } else {

@@ -21,6 +21,8 @@ pub struct Choice {
     pub chosen: Option<Loaded>,
     /// Whether something of the tip is still open.
     pub end: PassEnd,
+    /// Why the tip waits, while what is in force is worked on.
+    pub held: Vec<Held>,
 }
 
 /// What becomes of a tip.
@@ -32,6 +34,7 @@ enum Verdict {
     /// A gate is closed; opened by something outside (a right is granted) or by another commit.
     Held {
         again: bool,
+        held: Vec<Held>,
     },
     /// Something could not be read: tried again, no rejection (gitops G2).
     Deferred,
@@ -41,6 +44,7 @@ enum Verdict {
 pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stopped> {
     let in_force = cx.store.in_force();
     let mut end = PassEnd::Complete;
+    let mut tip_held = Vec::new();
     if let Some(tip) = tip
         && Some(tip) != in_force.as_ref()
     {
@@ -49,6 +53,7 @@ pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stop
                 return Ok(Choice {
                     chosen: Some(*loaded),
                     end: PassEnd::Complete,
+                    held: Vec::new(),
                 });
             }
             Verdict::Same(loaded) => {
@@ -56,17 +61,28 @@ pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stop
                 return Ok(Choice {
                     chosen: Some(*loaded),
                     end: PassEnd::Complete,
+                    held: Vec::new(),
                 });
             }
-            Verdict::Rejected | Verdict::Held { again: false } => {}
-            Verdict::Held { again: true } | Verdict::Deferred => end = PassEnd::Incomplete,
+            Verdict::Rejected => {}
+            Verdict::Held { again, held } => {
+                tip_held = held;
+                if again {
+                    end = PassEnd::Incomplete;
+                }
+            }
+            Verdict::Deferred => end = PassEnd::Incomplete,
         }
     } else if tip.is_some() {
         finish::publish(cx, tip);
         cx.reporter.problems(Vec::new());
     }
     let Some(in_force) = in_force else {
-        return Ok(Choice { chosen: None, end });
+        return Ok(Choice {
+            chosen: None,
+            end,
+            held: tip_held,
+        });
     };
     // What is in force was admitted once: what its documents miss now has its cause outside of git, and what was
     // applied stays (decision 7 of the spec).
@@ -74,6 +90,7 @@ pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stop
         Ok(loaded) if loaded.parsed => Ok(Choice {
             chosen: Some(loaded),
             end,
+            held: tip_held,
         }),
         // Admitted by other rules than today's: half of it would be taken for a wish to delete the other half.
         Ok(_) => Err(Stopped::new(
@@ -203,7 +220,10 @@ async fn history(cx: &Context, tip: &Revision) -> Result<Option<Verdict>, Stoppe
     let (old, new) = (accepted.clone(), tip.clone());
     let relation = tokio::task::spawn_blocking(move || source.relation(&old, &new)).await;
     let dropped = match relation {
-        Ok(Ok(History::Same | History::Descends)) => return Ok(None),
+        Ok(Ok(History::Same | History::Descends)) => {
+            cx.reporter.rewritten(None);
+            return Ok(None);
+        }
         Ok(Ok(History::Rewritten { dropped })) => format!("{dropped} commits dropped"),
         // Undecidable counts as rewritten (gitops G21).
         Ok(Ok(History::Unknown) | Err(_)) | Err(_) => "how they relate cannot be told".to_owned(),
@@ -271,8 +291,8 @@ fn hold(cx: &Context, tip: &Revision, held: Vec<Held>, again: bool) -> Result<Ve
         tracing::warn!(revision = %tip, code = %held.code, release = %held.release, "held: {}", held.message);
     }
     cx.reporter.problems(Vec::new());
-    cx.reporter.held(held);
-    Ok(Verdict::Held { again })
+    cx.reporter.held(held.clone());
+    Ok(Verdict::Held { again, held })
 }
 
 /// One reason for a whole rejection, from gitops' closed list.

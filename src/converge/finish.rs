@@ -255,6 +255,7 @@ pub async fn finish(
     desired: &Desired,
     seen: &[Observed],
     runs: &[Run],
+    tip_held: &[Held],
 ) -> Result<PassEnd, Stopped> {
     let revision = &loaded.commit.revision;
     let held: Vec<Held> = runs
@@ -330,7 +331,8 @@ pub async fn finish(
         }
     }
     cx.reporter.change(|status| status.failures = failures);
-    cx.reporter.held(held);
+    // Why the tip waits is not forgotten over what is in force.
+    cx.reporter.held([tip_held, &held].concat());
     cx.reporter.foreign(
         runs.iter()
             .flat_map(|run| run.plan.foreign.iter().cloned())

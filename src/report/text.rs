@@ -70,6 +70,9 @@ pub fn status(status: &Status, running: bool, colour: bool) -> String {
             None => writeln!(out, "{label:<11} none"),
         };
     }
+    if let Some(rewritten) = &status.rewritten {
+        let _ = writeln!(out, "warning     {}", paint(rewritten, YELLOW, colour));
+    }
     if let Some(why) = &status.read_only {
         let _ = writeln!(out, "read-only   {}", paint(why, YELLOW, colour));
     }
