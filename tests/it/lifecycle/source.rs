@@ -73,7 +73,7 @@ fn while_the_git_server_is_down_what_is_in_force_is_defended_and_later_the_new_c
 
     // A new process that never saw the server knows what is in force.
     daemon.kill9();
-    bed.kubectl(&["delete", "service", "app2"]);
+    bed.kubectl(&["delete", "configmap", "app2"]);
     daemon.run(&bed);
     assert_becomes(&bed, &before, "defended after a restart without its source");
 
