@@ -50,6 +50,8 @@ pub enum PassEnd {
     Incomplete,
     /// It was told to stop, or the world moved under it: go on at once.
     Interrupted,
+    /// It could not be carried through, and did not look at all that it was to look at: try all of it again later.
+    Stopped,
 }
 
 /// The two halves of a pass (decision 15 of the spec): uids and node ports of Services exist only after the first.
@@ -92,7 +94,7 @@ pub async fn converge(
         Err(stopped) => {
             cx.reporter
                 .failed(format!("{}: {}", stopped.reason, stopped.message));
-            PassEnd::Incomplete
+            PassEnd::Stopped
         }
     };
     finish::end(cx, pass, end);
@@ -106,6 +108,11 @@ async fn converge_to(
     tip: Option<&Revision>,
 ) -> Result<PassEnd, Stopped> {
     world::pin(cx).await?;
+    // Only now: what an earlier process did is read back from where it did it, and nowhere else.
+    tokio::select! {
+        resumed = resume(cx) => resumed?,
+        _ = stop.told() => return Ok(PassEnd::Interrupted),
+    }
     let read_only = world::other_controller(cx).await?;
     tokio::select! {
         () = cx.world.begin(cx, trigger) => {}
@@ -200,29 +207,34 @@ async fn carry_out(
     .map_err(|error| Stopped::new("StoreUnavailable", error.to_string()))
 }
 
-/// Settles what an earlier process left in the journal: what may have happened is read back, by name and tags.
-pub async fn resume(cx: &Context) {
+/// Settles what an earlier process left in the journal, once: what may have happened is read back, by name and tags.
+async fn resume(cx: &Context) -> Result<(), Stopped> {
+    if cx.world.is_resumed() {
+        return Ok(());
+    }
     let ports = Ports {
         aws: &*cx.aws,
         cluster: &*cx.cluster,
     };
-    match apply::resume(ports, &cx.store, &finish::apply_options(&cx.config))
+    let resumed = apply::resume(ports, &cx.store, &finish::apply_options(&cx.config))
         .boxed()
         .await
-    {
-        Ok(resumed) => {
-            if resumed.plans > 0 {
-                tracing::warn!(
-                    plans = resumed.plans,
-                    happened = resumed.happened,
-                    open = resumed.open,
-                    "an earlier run was cut off; its plans are settled"
-                );
-            }
-            cx.world.leave_unfinished(resumed.stacks);
-        }
-        Err(error) => tracing::error!(%error, "what an earlier run left cannot be settled"),
+        .map_err(|error| {
+            Stopped::new(
+                "StoreUnavailable",
+                format!("what an earlier run left cannot be settled: {error}"),
+            )
+        })?;
+    if resumed.plans > 0 {
+        tracing::warn!(
+            plans = resumed.plans,
+            happened = resumed.happened,
+            open = resumed.open,
+            "an earlier run was cut off; its plans are settled"
+        );
     }
+    cx.world.resumed(resumed.stacks);
+    Ok(())
 }
 
 /// Why a pass could not be carried through at all.

@@ -238,6 +238,9 @@ async fn history(cx: &Context, tip: &Revision) -> Result<Option<Verdict>, Stoppe
         HistoryPolicy::Warn => {
             tracing::warn!(tip = %tip, accepted = %accepted, "{text}");
             cx.reporter.problems(Vec::new());
+            if cx.reporter.status().rewritten.as_ref() != Some(&text) {
+                finish::report_rewritten(cx, &text).await;
+            }
             cx.reporter.rewritten(Some(text));
             Ok(None)
         }

@@ -285,6 +285,7 @@ pub async fn finish(
     if whole && !waits {
         cx.world.settled();
     }
+    cx.world.look_again(not_right(desired, gaps, runs));
     let failures = failures(runs, gaps);
     if cx.store.in_force().as_ref() == Some(revision) || whole {
         if cx.store.in_force().as_ref() != Some(revision) {
@@ -330,8 +331,9 @@ pub async fn finish(
             advance(cx, revision, to, update("OperationsFailed"))?;
         }
     }
-    cx.reporter.change(|status| status.failures = failures);
-    // Why the tip waits is not forgotten over what is in force.
+    // Beside what is said of a tip that is not in force.
+    cx.reporter
+        .change(|status| status.failures.extend(failures));
     cx.reporter.held([tip_held, &held].concat());
     cx.reporter.foreign(
         runs.iter()
@@ -441,6 +443,27 @@ pub async fn report_rejected(cx: &Context, tip: &Revision, problems: &[Problem])
     .await;
 }
 
+/// Tells everything that routes that the branch was rewritten (decision 18 of the spec); never fails a pass.
+pub async fn report_rewritten(cx: &Context, text: &str) {
+    let events: Vec<_> = cx
+        .store
+        .applied()
+        .inventory
+        .into_values()
+        .filter(|object| matches!(object.reference.kind.as_str(), "Ingress" | "ServiceAccount"))
+        .map(|object| {
+            event::rewritten(
+                &Subject {
+                    object: object.reference,
+                    uid: object.uid,
+                },
+                text,
+            )
+        })
+        .collect();
+    event::send(&*cx.cluster, &events).boxed().await;
+}
+
 /// Who hears of a stack: its Ingresses, its ServiceAccount.
 fn subjects(desired: &Desired, seen: &[Observed], applied: &Applied) -> event::Subjects {
     let subject = |reference: &ObjectRef| {
@@ -488,6 +511,19 @@ fn subjects(desired: &Desired, seen: &[Observed], applied: &Applied) -> event::S
         .collect();
     subjects.insert(StackId::Cluster, shared);
     subjects
+}
+
+/// Stacks of which a pass cannot say that they are as wanted: to be looked at again before the next sweep.
+fn not_right(desired: &Desired, gaps: &[Gap], runs: &[Run]) -> BTreeSet<StackId> {
+    let cut_short = runs
+        .iter()
+        .filter(|run| !run.outcome.is_complete())
+        .flat_map(|run| run.plan.ops.iter().map(|op| op.stack.clone()));
+    gaps.iter()
+        .map(|gap| gap.stack.clone())
+        .chain(desired.waiting.iter().map(|wait| wait.stack.clone()))
+        .chain(cut_short)
+        .collect()
 }
 
 fn failures(runs: &[Run], gaps: &[Gap]) -> Vec<String> {

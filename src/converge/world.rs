@@ -58,6 +58,10 @@ struct State {
     iam_scan: Option<Arc<IamScan>>,
     /// Stacks that an earlier plan left in an unknown state.
     unfinished: BTreeSet<StackId>,
+    /// Stacks that the last pass could not read or set right.
+    again: BTreeSet<StackId>,
+    /// The journal of an earlier process is settled.
+    resumed: bool,
     /// Group id → its Ingresses that are in the cluster and not in git, as of the last look.
     foreign_members: BTreeMap<String, BTreeSet<String>>,
     /// Operations of the running pass.
@@ -66,6 +70,8 @@ struct State {
 
 struct KeptFacts {
     facts: Facts,
+    /// Whether the EKS cluster was asked.
+    eks: bool,
     schemes: BTreeSet<Scheme>,
     instances: BTreeSet<String>,
 }
@@ -125,11 +131,26 @@ impl World {
         state.iam_scan = None;
     }
 
-    /// These stacks must be looked at by tags in the next pass.
-    pub fn leave_unfinished(&self, stacks: impl IntoIterator<Item = StackId>) {
+    pub fn is_resumed(&self) -> bool {
+        self.state().resumed
+    }
+
+    /// The journal of an earlier process is settled; these stacks must be looked at by tags in the next pass.
+    pub fn resumed(&self, stacks: impl IntoIterator<Item = StackId>) {
         let mut state = self.state();
+        state.resumed = true;
         state.unfinished.extend(stacks);
         state.must_scan |= !state.unfinished.is_empty();
+    }
+
+    /// What the next pass, however narrow, looks at besides what changed: the last one could not read it or set it
+    /// right.
+    pub fn look_again(&self, stacks: BTreeSet<StackId>) {
+        self.state().again = stacks;
+    }
+
+    pub fn again(&self) -> BTreeSet<StackId> {
+        self.state().again.clone()
     }
 
     pub fn unfinished(&self) -> BTreeSet<StackId> {
@@ -383,9 +404,11 @@ async fn aws_facts(
                 .map_or(default, |scheme| scheme.value)
         })
         .collect();
+    let eks = !manifests.iam_service_accounts.is_empty();
     let vpc_id = {
         let state = cx.world.state();
         if let Some(kept) = &state.facts
+            && (kept.eks || !eks)
             && instances.is_subset(&kept.instances)
             && schemes.is_subset(&kept.schemes)
         {
@@ -399,14 +422,15 @@ async fn aws_facts(
         vpc_id,
         vpc_cidrs: false,
         identity: true,
-        eks: !manifests.iam_service_accounts.is_empty(),
+        eks,
         subnets_for: schemes.clone(),
         instances: Some(instances.clone()),
     };
     let (facts, gaps) = observe::aws::facts(&*cx.aws, &wanted).boxed().await;
-    if gaps.is_empty() && wanted.eks {
+    if gaps.is_empty() {
         cx.world.state().facts = Some(KeptFacts {
             facts: facts.clone(),
+            eks,
             schemes,
             instances,
         });
@@ -510,9 +534,16 @@ pub fn scope(
     let mut scope = changed_stacks(desired, applied);
     scope.extend(cx.world.unfinished());
     let wanted: BTreeSet<StackId> = desired.stacks().into_keys().collect();
+    let known = applied.known_stacks();
+    scope.extend(
+        cx.world
+            .again()
+            .into_iter()
+            .filter(|stack| wanted.contains(stack) || known.contains(stack)),
+    );
     if trigger.is_full() {
         scope.extend(wanted.iter().cloned());
-        scope.extend(applied.known_stacks());
+        scope.extend(known);
     }
     if trigger == Trigger::Cluster {
         scope.insert(StackId::Cluster);
@@ -564,7 +595,10 @@ async fn observe_prepare(
         _ => None,
     });
     observe_roles(cx, desired, applied, wanted, &mut observed).await;
-    let looking = if trigger.is_full() || trigger == Trigger::Cluster {
+    let all = trigger.is_full()
+        || trigger == Trigger::Cluster
+        || cx.world.again().contains(&StackId::Cluster);
+    let looking = if all {
         Scope::All
     } else {
         Scope::Changed {

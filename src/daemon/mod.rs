@@ -94,12 +94,7 @@ pub async fn run(cx: Context, listener: UnixListener, changes: mpsc::Receiver<Cl
     let watcher = watch_source(&cx, &tell);
     let forward = tokio::spawn(forward_changes(changes, tell.clone()));
 
-    if resume(&cx, &notifier, &mut signals).await {
-        Loop::new(&cx, tell, notifier).run(hear, &mut signals).await;
-    } else {
-        tracing::info!("leaving");
-        notifier.stopping();
-    }
+    Loop::new(&cx, tell, notifier).run(hear, &mut signals).await;
 
     server.abort();
     forward.abort();
@@ -108,20 +103,6 @@ pub async fn run(cx: Context, listener: UnixListener, changes: mpsc::Receiver<Cl
         tracing::error!(%error, "the store could not be closed cleanly");
     }
     tracing::info!("left");
-}
-
-/// Settles what an earlier run left, with signs of life. False: told to leave meanwhile; the next start settles it.
-async fn resume(cx: &Context, notifier: &Notifier, signals: &mut Signals) -> bool {
-    let mut resumed = std::pin::pin!(converge::resume(cx));
-    loop {
-        notifier.alive();
-        notifier.extend_start(START_EXTENSION);
-        tokio::select! {
-            () = &mut resumed => return true,
-            () = signals.told() => return false,
-            () = tokio::time::sleep(beat(notifier)) => {}
-        }
-    }
 }
 
 /// How often to give a sign of life.
@@ -225,6 +206,7 @@ impl<'a> Loop<'a> {
                     PassEnd::Complete => Event::PassComplete,
                     PassEnd::Incomplete => Event::PassIncomplete,
                     PassEnd::Interrupted => Event::PassInterrupted,
+                    PassEnd::Stopped => Event::PassStopped,
                 });
             }
         }
@@ -278,7 +260,7 @@ impl<'a> Loop<'a> {
             });
             let end = pass.await.unwrap_or_else(|error| {
                 tracing::error!(%error, "BUG: a pass panicked");
-                PassEnd::Incomplete
+                PassEnd::Stopped
             });
             let _ = tell.send(Heard::PassEnded(end)).await;
         });

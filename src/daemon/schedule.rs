@@ -75,6 +75,8 @@ pub enum Event {
     PassComplete,
     /// A pass ended and something is left: try again later.
     PassIncomplete,
+    /// A pass could not be carried through: it looked at nothing, or not at all that it was to look at.
+    PassStopped,
     /// A pass ended early because the world moved or a newer commit came: go on at once.
     PassInterrupted,
 }
@@ -104,6 +106,12 @@ pub struct Schedule {
     head: Option<Revision>,
     /// The tip that the last pass was given.
     passed: Option<Revision>,
+    /// Why the running pass, or the last one, runs.
+    running: Trigger,
+    /// A pass over everything was cut short: what it did not get to is still to be looked at.
+    full_due: bool,
+    /// The same of a pass over the cluster's objects.
+    cluster_owed: bool,
     cluster_changed: bool,
     interrupted: bool,
     /// In a row, without a new tip.
@@ -126,6 +134,9 @@ impl Schedule {
             fetched_once: false,
             head: None,
             passed: None,
+            running: Trigger::Start,
+            full_due: false,
+            cluster_owed: false,
             cluster_changed: false,
             interrupted: false,
             interruptions: 0,
@@ -175,8 +186,15 @@ impl Schedule {
                 self.pass_failures = self.pass_failures.saturating_add(1);
                 self.retry_at = Some(now.saturating_add(backoff(self.pass_failures)));
             }
+            Event::PassStopped => {
+                self.passing = false;
+                self.owe();
+                self.pass_failures = self.pass_failures.saturating_add(1);
+                self.retry_at = Some(now.saturating_add(backoff(self.pass_failures)));
+            }
             Event::PassInterrupted => {
                 self.passing = false;
+                self.owe();
                 let new_tip = self.head.is_some() && self.head != self.passed;
                 if new_tip || self.interruptions < INTERRUPTIONS_MAX {
                     self.interruptions = if new_tip {
@@ -193,6 +211,12 @@ impl Schedule {
             }
         }
         self.commands(now)
+    }
+
+    /// The running pass did not get to all that it was to look at: a later one must.
+    fn owe(&mut self) {
+        self.full_due |= self.running.is_full();
+        self.cluster_owed |= self.running == Trigger::Cluster;
     }
 
     /// When to come back with a [`Event::Tick`] if nothing else happens.
@@ -240,8 +264,17 @@ impl Schedule {
         } else if self.sweep_at <= now {
             Some(Trigger::Sweep)
         } else if self.interrupted || self.retry_at.is_some_and(|at| at <= now) {
-            Some(Trigger::Retry)
-        } else if self.cluster_changed {
+            // As wide as what was cut short: else a change that it had not got to waits for the next period.
+            Some(if self.full_due {
+                Trigger::Sweep
+            } else if self.cluster_owed {
+                Trigger::Cluster
+            } else {
+                Trigger::Retry
+            })
+        } else if self.full_due && self.retry_at.is_none() {
+            Some(Trigger::Sweep)
+        } else if self.cluster_changed || self.cluster_owed && self.retry_at.is_none() {
             Some(Trigger::Cluster)
         } else {
             None
@@ -249,7 +282,12 @@ impl Schedule {
         if let Some(trigger) = trigger {
             if trigger.is_full() {
                 self.sweep_at = now.saturating_add(self.cadence.sweep_ms);
+                self.full_due = false;
             }
+            if trigger.is_full() || trigger == Trigger::Cluster {
+                self.cluster_owed = false;
+            }
+            self.running = trigger;
             self.started = true;
             self.passing = true;
             self.interrupted = false;
@@ -399,11 +437,63 @@ mod tests {
         for _ in 0..INTERRUPTIONS_MAX {
             assert_eq!(
                 schedule.on(Event::PassInterrupted, 1),
-                [pass(Trigger::Retry, Some("a"))]
+                [pass(Trigger::Sweep, Some("a"))],
+                "the first pass looks at everything, however often it is cut short"
             );
         }
         assert_eq!(schedule.on(Event::PassInterrupted, 1), []);
         assert_eq!(schedule.next_tick(), 1_001);
+    }
+
+    #[test]
+    fn a_sweep_that_a_commit_cut_short_is_made_up_for_after_the_commit() {
+        let mut schedule = schedule();
+        schedule.on(Event::Tick, 0);
+        schedule.on(Event::Fetched(tip("a")), 0);
+        schedule.on(Event::PassComplete, 1);
+        schedule.on(Event::Tick, 300_000);
+        schedule.on(Event::Fetched(tip("b")), 300_001);
+        assert_eq!(
+            schedule.on(Event::PassInterrupted, 300_002),
+            [pass(Trigger::Commit, Some("b"))]
+        );
+        assert_eq!(
+            schedule.on(Event::PassComplete, 300_003),
+            [pass(Trigger::Sweep, Some("b"))]
+        );
+        assert_eq!(schedule.on(Event::PassComplete, 300_004), []);
+    }
+
+    #[test]
+    fn a_narrow_pass_that_is_cut_short_is_repeated_as_it_was() {
+        let mut schedule = schedule();
+        schedule.on(Event::Tick, 0);
+        schedule.on(Event::Fetched(tip("a")), 0);
+        schedule.on(Event::PassComplete, 1);
+        schedule.on(Event::Fetched(tip("b")), 2);
+        assert_eq!(
+            schedule.on(Event::PassInterrupted, 3),
+            [pass(Trigger::Retry, Some("b"))]
+        );
+        schedule.on(Event::PassComplete, 4);
+        schedule.on(Event::ClusterChanged, 5);
+        assert_eq!(
+            schedule.on(Event::PassInterrupted, 6),
+            [pass(Trigger::Cluster, Some("b"))]
+        );
+    }
+
+    #[test]
+    fn a_first_pass_that_could_not_be_carried_through_is_tried_again_in_full() {
+        let mut schedule = schedule();
+        schedule.on(Event::Tick, 0);
+        schedule.on(Event::Fetched(tip("a")), 0);
+        assert_eq!(schedule.on(Event::PassStopped, 1), []);
+        assert_eq!(schedule.next_tick(), 1_001);
+        assert_eq!(
+            schedule.on(Event::Tick, 1_001),
+            [pass(Trigger::Sweep, Some("a"))]
+        );
     }
 
     #[test]

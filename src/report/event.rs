@@ -175,6 +175,11 @@ pub fn held(subject: &Subject, held: &Held) -> ObjectEvent {
     event(subject, "Warning", "Held", message)
 }
 
+/// `HistoryRewritten`: what came into force does not descend from what was accepted before.
+pub fn rewritten(subject: &Subject, text: &str) -> ObjectEvent {
+    event(subject, "Warning", "HistoryRewritten", text.to_owned())
+}
+
 /// `FailedDeployModel`: which operations failed and what the other side said.
 pub fn failed_deploy(
     subject: &Subject,
