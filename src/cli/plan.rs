@@ -54,6 +54,8 @@ pub fn plan(common: &Common, args: &PlanArgs) -> Result<Exit, CliError> {
         .any(|problem| problem.severity == Severity::Problem);
     Ok(if rejected {
         Exit::Rejected
+    } else if !preview.held.is_empty() {
+        Exit::Held
     } else if args.exit_code && preview.has_changes() {
         Exit::Differs
     } else {
@@ -108,6 +110,8 @@ fn print(preview: &Preview, form: Output) -> Result<(), CliError> {
             "revision": preview.revision,
             "problems": preview.problems,
             "waiting": preview.waiting,
+            "held": preview.held,
+            "unread": preview.unread,
             "changes": preview.has_changes(),
             "plans": preview.json(),
         }));

@@ -17,10 +17,12 @@ use crate::{
     model::{
         desired::{Desired, Waiting},
         facts::Facts,
+        observed::Gap,
+        previous::PreviousSet,
     },
     plan::{
-        Inputs,
-        op::Plan,
+        Inputs, guard,
+        op::{Held, Plan},
         render::{self, Tone},
     },
     problem::{self, Problem, Severity},
@@ -47,6 +49,12 @@ pub struct Preview {
     pub problems: Vec<Problem>,
     /// With Secrets masked.
     pub plans: Vec<Plan>,
+    /// Why the commit as a whole would be held: nothing of the plans is done before that is released.
+    #[serde(default)]
+    pub held: Vec<Held>,
+    /// What could not be read: nothing is known of it.
+    #[serde(default)]
+    pub unread: Vec<String>,
     /// Stacks that cannot be planned yet, and why.
     pub waiting: Vec<Waiting>,
     /// Resources of which name, port or id are known only once their Service exists.
@@ -91,7 +99,18 @@ impl Preview {
                 wait.origin, wait.stack, wait.reason
             );
         }
-        if !self.has_changes() {
+        for unread in &self.unread {
+            let _ = writeln!(text, "could not be read: {unread}");
+        }
+        for held in &self.held {
+            let _ = writeln!(
+                text,
+                "held: nothing of this would be done: {}: {}; to release: {}",
+                held.code, held.message, held.release
+            );
+        }
+        let all_known = self.unread.is_empty() && self.waiting.is_empty();
+        if !self.has_changes() && all_known && self.plans.iter().all(|plan| plan.held.is_empty()) {
             text.push_str("nothing to change\n");
         }
         text
@@ -171,7 +190,7 @@ impl PreviewError {
 /// # Errors
 /// The target cannot be read, or account or cluster are not those that are pinned.
 pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, PreviewError> {
-    let (revision, files) = files(cx, target).await?;
+    let (revision, trailers, files) = files(cx, target).await?;
     world::pin(cx)
         .await
         .map_err(|stopped| PreviewError::new(6, stopped.message))?;
@@ -185,14 +204,28 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
     let mut problems = parsed.problems;
     problem::merge(&mut problems, built.problems);
     let desired = built.value;
-    let (refused, _) = world::dry_run(cx, &desired).await;
+    let (refused, unasked) = world::dry_run(cx, &desired).await;
     problems.extend(refused);
+    // As at admission: what a commit may not do without saying so.
+    let previous = cx
+        .store
+        .previous_set()
+        .map_err(|error| PreviewError::new(6, error.to_string()))?;
+    let guarded = guard::admission(
+        previous.as_ref(),
+        &PreviousSet::of(&parsed.value),
+        &trailers,
+        &finish::limits(&cx.config),
+    );
+    problems.extend(guarded.problems);
     problems.sort();
     problems.dedup();
     let mut preview = Preview {
         revision,
         problems,
         plans: Vec::new(),
+        held: guarded.held,
+        unread: unread(gaps.iter().chain(&unasked)),
         waiting: desired.waiting.clone(),
         stand_ins: names(&desired, &unknown(&desired, &placeholders)),
         unknown: unknown(&desired, &placeholders),
@@ -220,15 +253,27 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
             scope: &scope,
             options: &options,
         };
+        preview.unread.extend(unread(&observed.gaps));
         preview.plans.push(store::redact(&half.plan(&inputs)));
     }
+    preview.unread.sort();
+    preview.unread.dedup();
     Ok(preview)
 }
+
+fn unread<'a>(gaps: impl IntoIterator<Item = &'a Gap>) -> Vec<String> {
+    gaps.into_iter()
+        .map(|gap| format!("{}: {}", gap.what, gap.message))
+        .collect()
+}
+
+/// A commit's trailers, as the guards read them.
+type Trailers = Vec<(String, String)>;
 
 async fn files(
     cx: &Context,
     target: PreviewTarget,
-) -> Result<(Option<Revision>, Snapshot), PreviewError> {
+) -> Result<(Option<Revision>, Trailers, Snapshot), PreviewError> {
     let text = match target {
         PreviewTarget::Files { files } => {
             let files = files
@@ -237,6 +282,7 @@ async fn files(
                 .collect();
             return Ok((
                 None,
+                Trailers::new(),
                 Snapshot {
                     commit: None,
                     files,
@@ -256,10 +302,10 @@ async fn files(
         PreviewError::new(70, format!("BUG: reading the repository panicked: {error}"))
     })?;
     let revision = found.map_err(|error| PreviewError::new(2, error.to_string()))?;
-    let (_, files) = load::snapshot(&cx.source, &revision)
+    let (commit, files) = load::snapshot(&cx.source, &revision)
         .await
         .map_err(|error| PreviewError::new(4, error.to_string()))?;
-    Ok((Some(revision), files))
+    Ok((Some(revision), commit.trailers, files))
 }
 
 /// A node port that no Service ever has: it stands for one that the API server will choose.

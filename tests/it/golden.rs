@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 mod case;
 mod dump;
-mod world;
+pub(crate) mod world;
 
 use case::{Case, Step};
 use world::World;

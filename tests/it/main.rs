@@ -8,6 +8,7 @@ mod layers;
 #[cfg(feature = "live")]
 mod lifecycle;
 mod proxy;
+mod spine;
 
 /// A file that no `mod` line names would never be compiled, and its tests never be missed.
 #[test]
