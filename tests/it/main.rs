@@ -3,6 +3,8 @@
 mod support;
 
 mod bed;
+#[cfg(feature = "live")]
+mod calls;
 mod golden;
 mod layers;
 #[cfg(feature = "live")]
