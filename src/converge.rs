@@ -114,8 +114,9 @@ async fn converge_to(
         _ = stop.told() => return Ok(PassEnd::Interrupted),
     }
     let read_only = world::other_controller(cx).await?;
+    let something_to_do = tip.is_some() || cx.store.in_force().is_some();
     tokio::select! {
-        () = cx.world.begin(cx, trigger) => {}
+        () = cx.world.begin(cx, trigger, something_to_do) => {}
         _ = stop.told() => return Ok(PassEnd::Interrupted),
     }
 

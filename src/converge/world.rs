@@ -11,11 +11,11 @@ use futures::FutureExt;
 
 use super::{Context, Half, Run, Stopped, load, load::Loaded};
 use crate::{
-    aws::Identity,
+    aws::{GroupQuery, Identity},
     cluster::Right,
     config::{Config, ProviderPolicy, SchemeConfig},
     daemon::schedule::Trigger,
-    id::{Arn, ObjectKey, StackId},
+    id::{Arn, ObjectKey, ResourceKind, SecurityGroupId, StackId},
     manifest::{
         Manifests,
         annotation::{Scheme, TargetType},
@@ -89,7 +89,7 @@ impl World {
     }
 
     /// A pass begins: a full one reads everything anew, and looks by tags where the store cannot be trusted alone.
-    pub async fn begin(&self, cx: &Context, trigger: Trigger) {
+    pub async fn begin(&self, cx: &Context, trigger: Trigger, something_to_do: bool) {
         let (scan, vpc_id, installation) = {
             let mut state = self.state();
             state.scan = None;
@@ -104,7 +104,8 @@ impl World {
                 .identity
                 .as_ref()
                 .map(|identity| identity.account.clone());
-            let scan = state.must_scan || trigger == Trigger::Start;
+            // Without any commit nothing will be compared with what is found.
+            let scan = something_to_do && (state.must_scan || trigger == Trigger::Start);
             (
                 scan,
                 state.vpc_id.clone(),
@@ -379,6 +380,12 @@ pub async fn facts(cx: &Context, manifests: &Manifests) -> (Facts, Vec<Gap>) {
     let (balancers, unread) = load_balancers(cx).await;
     facts.load_balancers = balancers;
     gaps.extend(unread);
+    if !manifests.iam_service_accounts.is_empty()
+        && let Some(scan) = &cx.world.state().iam_scan
+    {
+        // Named before the first write.
+        gaps.extend(scan.gaps());
+    }
     (facts, gaps)
 }
 
@@ -619,6 +626,9 @@ async fn observe_route(
 ) -> Observed {
     let mut observed = Observed::default();
     let scan = cx.world.state().scan.clone();
+    if scan.is_none() {
+        read_security_groups(cx, applied, scope).await;
+    }
     let mut members: BTreeSet<ObjectKey> = BTreeSet::new();
     for stack in scope {
         let StackId::Group(group) = stack else {
@@ -673,6 +683,23 @@ async fn observe_route(
     )
     .await;
     observed
+}
+
+/// One call for the security groups of all stacks: they are remembered, and each stack asks the memory. What could not
+/// be read here is asked for again by the stack that needs it.
+async fn read_security_groups(cx: &Context, applied: &Applied, scope: &BTreeSet<StackId>) {
+    let ids: BTreeSet<SecurityGroupId> = applied
+        .resources
+        .iter()
+        .filter(|(id, _)| id.kind == ResourceKind::SecurityGroup && scope.contains(&id.stack))
+        .filter_map(|(_, resource)| Some(SecurityGroupId(resource.arn.as_ref()?.0.clone())))
+        .collect();
+    if ids.len() > 1 {
+        let query = GroupQuery::Ids(ids.into_iter().collect());
+        if let Err(error) = cx.aws.security_groups(&query).await {
+            tracing::debug!(%error, "the security groups could not be read together");
+        }
+    }
 }
 
 async fn observe_roles(
