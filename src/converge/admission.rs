@@ -174,7 +174,7 @@ async fn judge(
     if !gaps.is_empty() {
         let text = gaps
             .iter()
-            .map(|gap| format!("{}: {}", gap.what, gap.message))
+            .map(|gap| finish::unread(gap))
             .collect::<Vec<_>>()
             .join("; ");
         let reason = if gaps.iter().any(|gap| gap.denied) {

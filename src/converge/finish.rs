@@ -531,21 +531,24 @@ fn failures(runs: &[Run], gaps: &[Gap]) -> Vec<String> {
         .iter()
         .flat_map(|run| &run.outcome.failed)
         .map(|failed| format!("{} ({}): {}", failed.what, failed.stack, failed.error));
-    let unread = gaps.iter().map(|gap| {
-        let denied = if gap.denied {
-            "; the right is missing"
-        } else {
-            ""
-        };
-        format!(
-            "{} could not be read ({}): {}{denied}",
-            gap.what, gap.stack, gap.message
-        )
-    });
+    let unread = gaps.iter().map(unread);
     let mut all: Vec<String> = failed.chain(unread).collect();
     all.sort();
     all.dedup();
     all
+}
+
+/// What could not be read; an operator must learn which right is missing (AWS names its actions as its operations).
+pub fn unread(gap: &Gap) -> String {
+    let denied = if gap.denied {
+        "; the right is missing"
+    } else {
+        ""
+    };
+    format!(
+        "{} could not be read ({}): {}{denied}",
+        gap.what, gap.stack, gap.message
+    )
 }
 
 /// The records of the tip and of what is in force, as people see them; without a `head` the tip stays the one it was.

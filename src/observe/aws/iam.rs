@@ -188,6 +188,13 @@ impl IamScan {
         &self.failures
     }
 
+    /// The same as gaps of no role in particular.
+    pub fn gaps(&self) -> Vec<Gap> {
+        let gaps = Gaps::of(StackId::Provider);
+        self.failures.iter().for_each(|error| gaps.add(error));
+        gaps.into_inner()
+    }
+
     fn keep<T>(&mut self, answer: crate::aws::Result<Vec<T>>) -> Vec<T> {
         answer.unwrap_or_else(|error| {
             self.failures.push(error);
