@@ -29,7 +29,7 @@ const STEPS: [(&str, usize, usize); 6] = [
     ("deleted", 12, 19),
 ];
 
-const APP3: &str = "
+pub const APP3: &str = "
 apiVersion: apps/v1
 kind: Deployment
 metadata: { name: app3, namespace: default }

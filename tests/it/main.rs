@@ -6,6 +6,8 @@ mod bed;
 #[cfg(feature = "live")]
 mod calls;
 mod golden;
+#[cfg(feature = "live")]
+mod latency;
 mod layers;
 #[cfg(feature = "live")]
 mod lifecycle;
