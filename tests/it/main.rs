@@ -12,6 +12,7 @@ mod layers;
 #[cfg(feature = "live")]
 mod lifecycle;
 mod proxy;
+mod rights;
 mod spine;
 
 /// A file that no `mod` line names would never be compiled, and its tests never be missed.
