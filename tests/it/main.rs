@@ -12,6 +12,8 @@ mod layers;
 #[cfg(feature = "live")]
 mod lifecycle;
 mod proxy;
+#[cfg(feature = "live")]
+mod real;
 mod rights;
 mod spine;
 
