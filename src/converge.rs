@@ -197,10 +197,12 @@ async fn carry_out(
         &cx.store,
         stop,
         &finish::apply_options(&cx.config),
-        &|progress| {
-            if let Progress::Begun { op, .. } = progress {
+        &|progress| match progress {
+            Progress::Begun { op, .. } => {
                 cx.reporter.doing(&plan::render::line(op).1, op.id.0, total);
             }
+            Progress::Done { output, .. } => cx.world.learn_name(output),
+            _ => {}
         },
     )
     .boxed()

@@ -10,7 +10,7 @@ use crate::{
     id::Generation,
     plan::{
         op::{Op, Plan},
-        record::{FailureClass, Outcome},
+        record::{FailureClass, Outcome, Output},
     },
     store::{Store, StoreError},
 };
@@ -92,6 +92,7 @@ pub enum Progress<'a> {
     },
     Done {
         op: &'a Op,
+        output: &'a Output,
     },
     /// The attempt failed; `class` says what follows.
     Failed {

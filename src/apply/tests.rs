@@ -618,7 +618,7 @@ async fn a_security_group_in_use_goes_later_and_holds_up_nothing() {
         &Stop::never(),
         &world.options,
         &|progress| {
-            if let Progress::Done { op } = progress {
+            if let Progress::Done { op, .. } = progress {
                 order.lock().unwrap().push(op.resource.kind);
             }
         },

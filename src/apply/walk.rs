@@ -506,13 +506,16 @@ impl<'a> Walk<'a> {
             &changes,
         )?;
         if output.id.is_some() {
-            self.outputs.insert(op.resource.clone(), output);
+            self.outputs.insert(op.resource.clone(), output.clone());
         }
         let track = &mut self.tracks[place];
         track.state = State::Done;
         track.doubt = None;
         self.outcome.done += 1;
-        (self.progress)(Progress::Done { op });
+        (self.progress)(Progress::Done {
+            op,
+            output: &output,
+        });
         Ok(())
     }
 

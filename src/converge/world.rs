@@ -33,7 +33,7 @@ use crate::{
         aws::{GroupKnown, IamScan, NetworkKnown, RoleKnown, Scan},
         cluster::Scope,
     },
-    plan::{Plane, ReadOnly, history::OpCounts},
+    plan::{Plane, ReadOnly, history::OpCounts, record::Output},
     problem::{Problem, Severity},
     store::{Pins, StoreError},
 };
@@ -208,6 +208,14 @@ impl World {
         if !run.outcome.unknown.is_empty() {
             state.unfinished.extend(run.outcome.unknown.iter().cloned());
             state.must_scan = true;
+        }
+    }
+
+    /// A fresh balancer's name is in the answer that made it; nobody reads it again before the next sweep.
+    pub fn learn_name(&self, output: &Output) {
+        if let (Some(arn), Some(name)) = (&output.id, &output.dns_name) {
+            let name = name.to_lowercase();
+            self.state().dns_names.insert(arn.clone(), name);
         }
     }
 
