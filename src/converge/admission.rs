@@ -58,6 +58,8 @@ pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stop
             }
             Verdict::Same(loaded) => {
                 finish::take_over(cx, &loaded)?;
+                // Those of a refused tip before it are corrected.
+                cx.reporter.problems(loaded.problems.clone());
                 return Ok(Choice {
                     chosen: Some(*loaded),
                     end: PassEnd::Complete,
