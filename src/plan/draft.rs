@@ -14,6 +14,7 @@ use crate::{
 
 use super::{
     Inputs, Plane,
+    diff::difference,
     op::{Action, Cause, Difference, Foreign, Held, Op, Plan, Reason, Settled, Stage},
     order::order,
 };
@@ -124,9 +125,12 @@ impl<'a> Draft<'a> {
         &mut self,
         resource: &ResourceId,
         action: Action,
-        reason: Reason,
+        mut reason: Reason,
         needs: impl IntoIterator<Item = OpId>,
     ) -> OpId {
+        if reason.cause == Cause::Drift && reason.differences.is_empty() {
+            reason.differences.push(missing(&resource.name));
+        }
         let id = self.op(resource, action, reason, needs);
         self.creators.insert(resource.clone(), id);
         id
@@ -456,4 +460,9 @@ pub fn bears_marks(found: &Tags, group: &str, cluster: Option<&str>) -> bool {
         && found
             .get(tags::CLUSTER)
             .is_some_and(|found| cluster.is_none_or(|cluster| found == cluster))
+}
+
+/// What a hand deleted, told as a difference: nothing of it is left to compare field by field.
+pub fn missing(name: &str) -> Difference {
+    difference("existence", None, name.to_owned())
 }

@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     diff::difference,
-    draft::{Draft, because, code, object_id, removed},
+    draft::{Draft, because, code, missing, object_id, removed},
     op::{Action, Cause, Difference, Foreign},
 };
 
@@ -45,6 +45,7 @@ pub fn apply(draft: &mut Draft<'_>) {
         let id = object_id(&key);
         let differences = match &seen.dry_run {
             Some(DryRun::WouldChange(changes)) => field_differences(&key, changes),
+            _ if cause == Cause::Drift && seen.live.is_none() => vec![missing(&id.name)],
             _ => Vec::new(),
         };
         let action = Action::ApplyObject {
