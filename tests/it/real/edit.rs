@@ -36,7 +36,7 @@ fn a_changed_path_sends_its_rule_and_a_revert_brings_everything_back() {
             "elasticloadbalancing:DeleteRule",
         ],
     );
-    scene.since(mark).assert_order(
+    scene.changes(mark).assert_order(
         "elasticloadbalancing:CreateRule",
         "elasticloadbalancing:DeleteRule",
     );
@@ -180,13 +180,13 @@ fn a_new_service_sends_what_is_new_and_a_revert_takes_it_away() {
             "ec2:AuthorizeSecurityGroupIngress",
             "ec2:RevokeSecurityGroupIngress",
         ]);
-        scene.since(mark).assert_order(
+        scene.changes(mark).assert_order(
             "ec2:AuthorizeSecurityGroupIngress",
             "ec2:RevokeSecurityGroupIngress",
         );
     }
     scene.assert_writes(mark, &expected);
-    scene.since(mark).assert_order(
+    scene.changes(mark).assert_order(
         "elasticloadbalancing:RegisterTargets",
         "elasticloadbalancing:CreateRule",
     );
@@ -208,7 +208,7 @@ fn a_new_service_sends_what_is_new_and_a_revert_takes_it_away() {
         ]);
     }
     scene.assert_writes(mark, &expected);
-    scene.since(mark).assert_order(
+    scene.changes(mark).assert_order(
         "elasticloadbalancing:DeleteRule",
         "elasticloadbalancing:DeleteTargetGroup",
     );

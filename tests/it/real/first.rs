@@ -208,10 +208,10 @@ fn a_role_stands_before_whoever_uses_it_and_targets_before_traffic() {
         ),
         (
             "elasticloadbalancing:CreateRule",
-            &format!("apply {STATUS}"),
+            &format!("patch {STATUS}"),
         ),
     ] {
-        journal.assert_order(before, after);
+        scene.changes(0).assert_order(before, after);
     }
 
     // The role: path, boundary, trust in the provider for this one account, the owned policy from the file.

@@ -69,20 +69,28 @@ fn a_foreign_rule_and_a_foreign_tag_are_left_and_a_foreign_target_is_taken_out()
     );
 
     let group = scene.target_group("app1")["TargetGroupArn"].take();
-    let instance = &scene.bed.facts["aws"]["instances"][0]["id"];
-    let target = json!([{"Id": instance, "Port": 8443}]);
+    // A machine that is no Node: the emulator keeps targets by id alone, so one of ours would be overwritten.
+    let subnet = &scene.bed.facts["aws"]["instances"][0]["subnet"];
+    let images = scene.bed.aws("ec2", "DescribeImages", json!({}))["Images"].take();
+    let image = &list(&images)[0]["ImageId"];
+    let request = json!({"ImageId": image, "MinCount": 1, "MaxCount": 1, "SubnetId": subnet});
+    let machine =
+        only(scene.bed.aws("ec2", "RunInstances", request)["Instances"].take())["InstanceId"]
+            .take();
+    let target = json!([{"Id": machine, "Port": 8443}]);
     let mark = scene.bed.proxy.mark();
     scene.bed.aws(
         "elbv2",
         "RegisterTargets",
         json!({"TargetGroupArn": group, "Targets": target}),
     );
+    let told = format!("{}:8443", text(&machine));
     scene
         .daemon
         .wait_for("the foreign target reported", PERIOD + SLACK, |status| {
             list(&status["drift"])
                 .iter()
-                .any(|it| it.to_string().contains(":8443"))
+                .any(|it| it.to_string().contains(&told))
         });
     scene.assert_writes(mark, &["elasticloadbalancing:DeregisterTargets"]);
     let health = scene.bed.aws(
@@ -90,7 +98,8 @@ fn a_foreign_rule_and_a_foreign_tag_are_left_and_a_foreign_target_is_taken_out()
         "DescribeTargetHealth",
         json!({"TargetGroupArn": group}),
     );
-    assert!(!health.to_string().contains("8443"), "{health:#}");
+    assert!(!health.to_string().contains(text(&machine)), "{health:#}");
+    assert_eq!(list(&health["TargetHealthDescriptions"]).len(), 3);
     scene.assert_guard();
 }
 

@@ -22,7 +22,7 @@ use crate::support::proxy::{Journal, Plane};
 use crate::support::repo::Repo;
 
 /// Enough for the first create on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// A sweep's period where drift is to be found.
 const PERIOD: Duration = Duration::from_secs(2);
 /// What a sweep itself may take on a busy machine.
@@ -73,7 +73,26 @@ impl Scene {
         let mut scene = Scene::empty(sweep);
         scene.repo.copy_from_checkout("examples/tutorial");
         scene.push("The tutorial");
+        scene.ready();
         scene
+    }
+
+    /// Waits until Kubernetes' own controllers are through with the pods, so that dumps compare.
+    #[track_caller]
+    fn ready(&self) {
+        self.eventually("all pods ready", PATIENCE, |bed| {
+            let dump = bed.dump();
+            let deployments = dump["cluster"]["objects"].as_object()?;
+            let rolled_out = deployments
+                .iter()
+                .filter(|(label, _)| label.starts_with("deployments"))
+                .all(|(_, it)| it["status"]["readyReplicas"] == it["spec"]["replicas"]);
+            let endpoints = dump["cluster"]["endpoints"].as_object()?;
+            let served = endpoints
+                .values()
+                .all(|it| it["ready"] == 2 && it["not_ready"] == 0);
+            (rolled_out && served && endpoints.len() == 2).then_some(())
+        });
     }
 
     /// Commits, pushes, and waits until the commit is in force and everything as it says.
@@ -134,6 +153,13 @@ impl Scene {
     /// What passed since `mark`.
     fn since(&self, mark: usize) -> Journal {
         self.bed.proxy.journal().since(mark)
+    }
+
+    /// The real changes among them: a dry run has the same label as what it tries.
+    fn changes(&self, mark: usize) -> Journal {
+        let mut journal = self.since(mark);
+        journal.entries.retain(|entry| entry.call.is_write());
+        journal
     }
 
     /// Labels of the writes since `mark`, sorted.

@@ -39,7 +39,7 @@ fn a_deleted_ingress_takes_its_balancer_along_and_leaves_nothing() {
         ],
     );
     // The emulator would take any order; AWS refuses groups in use (aws-deploy §5, lessons D2).
-    let journal = scene.since(mark);
+    let journal = scene.changes(mark);
     for (first, then) in [
         (
             "elasticloadbalancing:DeleteLoadBalancer",
@@ -122,7 +122,7 @@ fn everything_goes_only_if_the_commit_says_so() {
     assert_eq!(list(&providers).len(), 1, "the provider is never deleted");
     after["aws"]["iam"]["oidc_providers"] = seed["aws"]["iam"]["oidc_providers"].clone();
     assert_same("all but the provider as seeded", &seed, &after);
-    let journal = scene.since(mark);
+    let journal = scene.changes(mark);
     for (first, then) in [
         ("delete apps/deployments", "iam:DeleteRole"),
         ("iam:DetachRolePolicy", "iam:DeleteRole"),
