@@ -198,7 +198,7 @@ fn an_attribute_that_git_sets_comes_back() {
         },
         &["elasticloadbalancing:ModifyLoadBalancerAttributes"],
         (
-            "load-balancer",
+            "load balancer",
             &["idle_timeout.timeout_seconds", "\"10\"", "\"75\""],
         ),
     );
