@@ -185,6 +185,7 @@ fn an_attribute_that_git_sets_comes_back() {
         .repo
         .edit("ingress.yaml", scheme, &format!("{scheme}{timeout}"));
     scene.push("The tutorial, patient");
+    scene.ready();
     let balancer = scene.balancer()["LoadBalancerArn"].take();
     heals(
         &mut scene,
