@@ -220,6 +220,7 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
     problems.extend(guarded.problems);
     problems.sort();
     problems.dedup();
+    let unknown = unknown(&desired, &placeholders);
     let mut preview = Preview {
         revision,
         problems,
@@ -227,8 +228,8 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
         held: guarded.held,
         unread: unread(gaps.iter().chain(&unasked)),
         waiting: desired.waiting.clone(),
-        stand_ins: names(&desired, &unknown(&desired, &placeholders)),
-        unknown: unknown(&desired, &placeholders),
+        stand_ins: names(&desired, &unknown),
+        unknown,
     };
     if preview
         .problems
