@@ -135,7 +135,7 @@ impl FakeAccount {
             ]
             .into(),
             public: None,
-            ipv6_cidrs: Vec::new(),
+            ..Subnet::default()
         };
         let public = (0..3).map(|index| subnet(index, "kubernetes.io/role/elb", "pub"));
         let internal = (0..3).map(|index| subnet(index, "kubernetes.io/role/internal-elb", "int"));

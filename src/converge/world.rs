@@ -18,7 +18,7 @@ use crate::{
     id::{Arn, ObjectKey, ResourceKind, SecurityGroupId, StackId},
     manifest::{
         Manifests,
-        annotation::{Scheme, TargetType},
+        annotation::{Scheme, Setting, TargetType},
     },
     model::{
         applied::{Applied, changed_stacks},
@@ -26,7 +26,7 @@ use crate::{
         digest::digest,
         facts::{Facts, LoadBalancerFact},
         observed::{DryRun, Gap, Observed},
-        settings::{IamSettings, Settings},
+        settings::{Checks, FeatureGates, Flags, IamSettings, Settings},
     },
     observe::{
         self,
@@ -271,6 +271,9 @@ fn settings(config: &Config, account: Option<&str>) -> Settings {
         },
         default_target_type: TargetType::Instance,
         default_tags: config.ingress.default_tags.clone(),
+        flags: Flags::default(),
+        gates: FeatureGates::default(),
+        checks: Checks::default(),
         alb_owner_tag: config.ingress.owner_tag,
         iam: IamSettings {
             path: config.iam_path(),
@@ -416,7 +419,8 @@ async fn aws_facts(
                 .load_balancer
                 .scheme
                 .as_ref()
-                .map_or(default, |scheme| scheme.value)
+                .and_then(Setting::good)
+                .map_or(default, |scheme| *scheme)
         })
         .collect();
     let eks = !manifests.iam_service_accounts.is_empty();

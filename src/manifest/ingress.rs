@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    annotation::{self, CLASS, IngressOptions, On},
+    annotation::{
+        self, CLASS, IngressOptions, On,
+        value::{IpAddressType, Scheme, TargetType},
+    },
     document::Metadata,
     field::{Field, Report},
     name,
@@ -86,7 +89,8 @@ pub enum Backend {
 }
 
 /// A Service port as the backend spells it; the spelling is part of the target group's identity.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(untagged)]
 pub enum PortRef {
     Name(String),
     Number(i32),
@@ -112,12 +116,66 @@ pub struct IngressClass {
     pub parameters: Option<Located<(String, String, String)>>,
 }
 
-/// `elbv2.k8s.aws/v1beta1` IngressClassParams; its fields are read when they are served.
+/// `elbv2.k8s.aws/v1beta1` IngressClassParams (ingress-model §1.2). Absent is `None`; where LBC takes the empty value as
+/// unset, so does the reader of this type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IngressClassParams {
     pub origin: Origin,
     pub name: String,
-    pub spec: serde_json::Value,
+    pub spec: IngressClassParamsSpec,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IngressClassParamsSpec {
+    pub load_balancer_name: Option<Located<String>>,
+    /// Empty when absent.
+    pub certificate_arns: Vec<Located<String>>,
+    pub namespace_selector: Option<Located<LabelSelector>>,
+    /// `group` is there; its name may be empty.
+    pub group: Option<Located<String>>,
+    pub scheme: Option<Located<Scheme>>,
+    pub inbound_cidrs: Vec<Located<String>>,
+    pub ssl_policy: Option<Located<String>>,
+    /// A text; what is no number switches redirection off (§15.1).
+    pub ssl_redirect_port: Option<Located<String>>,
+    pub subnets: Option<Located<SubnetSelector>>,
+    pub ip_address_type: Option<Located<IpAddressType>>,
+    /// In order; of one key twice the last counts.
+    pub tags: Vec<(String, String)>,
+    pub target_type: Option<Located<TargetType>>,
+    pub load_balancer_attributes: Vec<(String, String)>,
+    pub listeners: Vec<ParamsListener>,
+    pub minimum_capacity_units: Option<Located<i32>>,
+    /// `ipamConfiguration.ipv4IPAMPoolId`; the empty text is a value.
+    pub ipam_ipv4_pool_id: Option<Located<String>>,
+    /// `prefixListsIDs`, else the older `PrefixListsIDs`.
+    pub prefix_lists: Vec<Located<String>>,
+    pub wafv2_acl_arn: Option<Located<String>>,
+    pub wafv2_acl_name: Option<Located<String>>,
+}
+
+/// `ids` win where both are given; neither selects every subnet (§15.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubnetSelector {
+    pub ids: Option<Vec<String>>,
+    /// Tag key → accepted values.
+    pub tags: Option<BTreeMap<String, Vec<String>>>,
+}
+
+/// Attributes for the listener of that protocol and port; never makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParamsListener {
+    pub protocol: String,
+    pub port: i64,
+    pub attributes: Vec<(String, String)>,
+}
+
+/// A Kubernetes label selector; an unknown operator makes it invalid (§15.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabelSelector {
+    pub match_labels: BTreeMap<String, String>,
+    /// Key, operator, values.
+    pub match_expressions: Vec<(String, String, Vec<String>)>,
 }
 
 /// A Service port that an Ingress points at, with the places that [`Backend`] has no room for.

@@ -130,8 +130,14 @@ fn the_tutorial_is_read_whole() {
     let ingress = &manifests.ingresses[0];
     assert_eq!(ingress.key(), "default/app-aws-ingress");
     assert_eq!(
-        ingress.options.load_balancer.scheme.as_ref().unwrap().value,
-        annotation::Scheme::InternetFacing
+        ingress
+            .options
+            .load_balancer
+            .scheme
+            .as_ref()
+            .unwrap()
+            .good(),
+        Some(&annotation::Scheme::InternetFacing)
     );
     let path = &ingress.rules[0].paths[1];
     assert_eq!(path.path, "/app2");

@@ -34,6 +34,22 @@ pub struct Facts {
     pub instance_groups: Option<BTreeMap<String, Vec<SecurityGroupId>>>,
     /// Group id → the live balancer of that stack, for subnets that stick (ingress-model §3.4).
     pub load_balancers: Option<BTreeMap<String, LoadBalancerFact>>,
+    /// All certificates of ACM in the region.
+    pub certificates: Option<Vec<CertificateFact>>,
+    pub prefix_lists: Option<Vec<PrefixListFact>>,
+    /// WAFv2 web ACLs of scope REGIONAL.
+    pub web_acls: Option<Vec<NamedArn>>,
+    pub trust_stores: Option<Vec<NamedArn>>,
+    /// Target groups by name, for actions that name one.
+    pub target_groups: Option<Vec<NamedArn>>,
+    pub ipam_pools: Option<Vec<String>>,
+    pub coip_pools: Option<Vec<String>>,
+    /// DescribeAccountLimits: limit name → maximum.
+    pub account_limits: Option<BTreeMap<String, u64>>,
+    /// Secrets that OIDC sign-in names: `namespace/name` → which of its keys exist; never a value.
+    pub secrets: Option<BTreeMap<String, SecretFact>>,
+    /// Labels of namespaces that git does not hold.
+    pub namespaces: Option<BTreeMap<String, BTreeMap<String, String>>>,
     /// IngressClasses of the cluster that git does not hold: name → (controller, is default).
     pub ingress_classes: Option<BTreeMap<String, (String, bool)>>,
 }
@@ -45,7 +61,7 @@ pub struct Vpc {
     pub cidrs: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subnet {
     pub id: SubnetId,
@@ -58,8 +74,63 @@ pub struct Subnet {
     /// The route table sends something to an internet gateway; absent: not looked up.
     #[serde(default)]
     pub public: Option<bool>,
+    /// Only those in state `associated`.
     #[serde(default)]
     pub ipv6_cidrs: Vec<String>,
+    /// `availability-zone`, `local-zone` or `wavelength-zone`; absent: an availability zone.
+    #[serde(default)]
+    pub zone_type: Option<String>,
+    #[serde(default)]
+    pub outpost_arn: Option<String>,
+    /// For people: which route table decided `public`.
+    #[serde(default)]
+    pub route_table: Option<String>,
+}
+
+/// One certificate of ACM (ingress-model §4.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateFact {
+    pub arn: String,
+    #[serde(default)]
+    pub domain: String,
+    #[serde(default)]
+    pub sans: Vec<String>,
+    /// `ISSUED` and others.
+    pub status: String,
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    #[serde(default)]
+    pub key_algorithm: Option<String>,
+    #[serde(default)]
+    pub not_after: Option<String>,
+    /// The CA that signed a private certificate.
+    #[serde(default)]
+    pub certificate_authority_arn: Option<String>,
+    #[serde(default)]
+    pub tags: Tags,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixListFact {
+    pub id: String,
+    #[serde(default)]
+    pub name: String,
+}
+
+/// Something that users name and AWS knows by ARN.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedArn {
+    pub name: String,
+    pub arn: String,
+}
+
+/// Presence of a Secret: its labels and the names of its keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SecretFact {
+    pub labels: BTreeMap<String, String>,
+    pub keys: std::collections::BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ pub mod desired;
 pub mod digest;
 pub mod elb;
 pub mod facts;
+pub mod group;
 pub mod iam;
 pub mod net;
 pub mod object;

@@ -8,6 +8,8 @@ pub struct Code {
     /// Whether a repository may lower it to a warning (decision 14 of the spec): true for checks that go beyond what
     /// Kubernetes and LBC themselves refuse.
     pub lowerable: bool,
+    /// Whether LBC's model builder lacks the check: `checks: lbc` makes warnings of these.
+    pub beyond_lbc: bool,
 }
 
 /// The code of that name.
@@ -16,72 +18,87 @@ pub fn code(name: &str) -> Option<&'static Code> {
 }
 
 macro_rules! codes {
-    ($($constant:ident $name:literal $lowerable:literal $doc:literal;)*) => {
+    ($($constant:ident $name:literal $lowerable:literal $($beyond:ident)? : $doc:literal;)*) => {
         $(#[doc = $doc] pub const $constant: &str = $name;)*
 
         /// All codes, in the order of the pipeline.
-        pub const ALL: &[Code] = &[$(Code { name: $name, doc: $doc, lowerable: $lowerable },)*];
+        pub const ALL: &[Code] = &[$(Code {
+            name: $name,
+            doc: $doc,
+            lowerable: $lowerable,
+            beyond_lbc: beyond!($($beyond)?),
+        },)*];
+    };
+}
+
+macro_rules! beyond {
+    (beyond) => {
+        true
+    };
+    () => {
+        false
     };
 }
 
 codes! {
-    CONFIG_FILE "config-file" false "The configuration, or a file that it names, cannot be read.";
-    CONFIG_UNKNOWN_KEY "config-unknown-key" false "A key or environment variable of the configuration that nothing reads.";
-    CONFIG_MISSING "config-missing" false "A required key of the configuration is not set.";
-    CONFIG_VALUE "config-value" false "A value of the configuration is of the wrong kind, out of range or contradicts another.";
+    CONFIG_FILE "config-file" false: "The configuration, or a file that it names, cannot be read.";
+    CONFIG_UNKNOWN_KEY "config-unknown-key" false: "A key or environment variable of the configuration that nothing reads.";
+    CONFIG_MISSING "config-missing" false: "A required key of the configuration is not set.";
+    CONFIG_VALUE "config-value" false: "A value of the configuration is of the wrong kind, out of range or contradicts another.";
 
-    YAML_ENCODING "yaml-encoding" false "The file is not plain UTF-8: other encoding, byte order mark or control character.";
-    YAML_SYNTAX "yaml-syntax" false "The file is not YAML.";
-    YAML_TAB "yaml-tab" false "A tab stands where YAML wants spaces.";
-    YAML_DUPLICATE_KEY "yaml-duplicate-key" false "A mapping names one key twice.";
-    YAML_KEY "yaml-key" false "A mapping's key is no text, or readers disagree on which text.";
-    YAML_TAG "yaml-tag" false "An explicit tag other than !!str, !!map and !!seq.";
-    YAML_LIMIT "yaml-limit" false "Too large, too deep, too many documents, keys or alias expansions.";
-    YAML_AMBIGUOUS "yaml-ambiguous" false "YAML readers disagree on this value; quoting settles it.";
+    YAML_ENCODING "yaml-encoding" false: "The file is not plain UTF-8: other encoding, byte order mark or control character.";
+    YAML_SYNTAX "yaml-syntax" false: "The file is not YAML.";
+    YAML_TAB "yaml-tab" false: "A tab stands where YAML wants spaces.";
+    YAML_DUPLICATE_KEY "yaml-duplicate-key" false: "A mapping names one key twice.";
+    YAML_KEY "yaml-key" false: "A mapping's key is no text, or readers disagree on which text.";
+    YAML_TAG "yaml-tag" false: "An explicit tag other than !!str, !!map and !!seq.";
+    YAML_LIMIT "yaml-limit" false: "Too large, too deep, too many documents, keys or alias expansions.";
+    YAML_AMBIGUOUS "yaml-ambiguous" false: "YAML readers disagree on this value; quoting settles it.";
 
-    NOT_AN_OBJECT "not-an-object" false "A document is no Kubernetes object: apiVersion, kind or metadata.name is missing.";
-    BAD_NAME "bad-name" false "A name, namespace, label or annotation key breaks Kubernetes' rules.";
-    WRONG_TYPE "wrong-type" false "A field holds another kind of value than it must.";
-    MISSING_FIELD "missing-field" false "A required field is absent.";
-    BAD_VALUE "bad-value" false "A field's value is out of its range or set.";
-    UNKNOWN_FIELD "unknown-field" false "A field that this kind does not have.";
-    UNKNOWN_KIND "unknown-kind" false "A misspelt kind or API group, or a kind in the wrong group.";
-    OBSOLETE_API "obsolete-api" false "An API version of Ingress or IngressClass that is no longer served.";
-    NOT_SERVED "not-served" false "Known, but albsync does not serve it yet.";
-    DUPLICATE_OBJECT "duplicate-object" false "Two documents define one object.";
+    NOT_AN_OBJECT "not-an-object" false: "A document is no Kubernetes object: apiVersion, kind or metadata.name is missing.";
+    BAD_NAME "bad-name" false: "A name, namespace, label or annotation key breaks Kubernetes' rules.";
+    WRONG_TYPE "wrong-type" false: "A field holds another kind of value than it must.";
+    MISSING_FIELD "missing-field" false: "A required field is absent.";
+    BAD_VALUE "bad-value" false: "A field's value is out of its range or set.";
+    UNKNOWN_FIELD "unknown-field" false: "A field that this kind does not have.";
+    UNKNOWN_KIND "unknown-kind" false: "A misspelt kind or API group, or a kind in the wrong group.";
+    OBSOLETE_API "obsolete-api" false: "An API version of Ingress or IngressClass that is no longer served.";
+    NOT_SERVED "not-served" false: "Known, but albsync does not serve it yet.";
+    DUPLICATE_OBJECT "duplicate-object" false: "Two documents define one object.";
 
-    UNKNOWN_ANNOTATION "unknown-annotation" true "An annotation under one of our prefixes, or nearly, that nobody reads.";
-    BAD_ANNOTATION "bad-annotation" false "An annotation's value does not follow its grammar.";
-    ODD_ANNOTATION "odd-annotation" true "An annotation's value that LBC takes and that is hardly meant: a key twice, a path that is none.";
-    MISPLACED_ANNOTATION "misplaced-annotation" true "A known annotation on a kind where it is not read.";
-    BAD_TAG "bad-tag" true "A tag that AWS would refuse, or a reserved key.";
-    BAD_ATTRIBUTE "bad-attribute" true "An attribute that ELBv2 does not know, or a value out of its range.";
+    UNKNOWN_ANNOTATION "unknown-annotation" true beyond: "An annotation under one of our prefixes, or nearly, that nobody reads.";
+    BAD_ANNOTATION "bad-annotation" false: "An annotation's value does not follow its grammar.";
+    ODD_ANNOTATION "odd-annotation" true beyond: "An annotation's value that LBC takes and that is hardly meant: a key twice, a path that is none.";
+    MISPLACED_ANNOTATION "misplaced-annotation" true beyond: "A known annotation on a kind where it is not read.";
+    BAD_TAG "bad-tag" true beyond: "A tag that AWS would refuse, or a reserved key.";
+    BAD_ATTRIBUTE "bad-attribute" true beyond: "An attribute that ELBv2 does not know, or a value out of its range.";
 
-    DUPLICATE_PATH "duplicate-path" true "A path that stands twice under one host: the second can never match.";
-    EMPTY_RULE "empty-rule" true "A rule without paths: it routes nothing.";
-    WILDCARD_PATH "wildcard-path" false "A `*` or `?` in an Exact or Prefix path.";
-    TOO_LONG "too-long" false "Longer than AWS allows.";
-    CLASS_CONFLICT "class-conflict" false "Class annotation and spec.ingressClassName disagree.";
-    SEVERAL_DEFAULT_CLASSES "several-default-classes" false "More than one IngressClass is marked as the default.";
-    SERVICE_PORT "service-port" false "A backend names a port that its Service does not have.";
-    NODE_PORT "node-port" false "Instance targets need a Service with node ports.";
+    DUPLICATE_PATH "duplicate-path" true beyond: "A path that stands twice under one host: the second can never match.";
+    EMPTY_RULE "empty-rule" true beyond: "A rule without paths: it routes nothing.";
+    WILDCARD_PATH "wildcard-path" false: "A `*` or `?` in an Exact or Prefix path.";
+    TOO_LONG "too-long" false beyond: "Longer than AWS allows.";
+    CLASS_CONFLICT "class-conflict" false: "Class annotation and spec.ingressClassName disagree.";
+    SEVERAL_DEFAULT_CLASSES "several-default-classes" false: "More than one IngressClass is marked as the default.";
+    SERVICE_PORT "service-port" false: "A backend names a port that its Service does not have.";
+    NODE_PORT "node-port" false: "Instance targets need a Service with node ports.";
 
-    IAM_DUPLICATE "iam-duplicate" false "One ServiceAccount or one role is declared twice.";
-    IAM_POLICY "iam-policy" false "A policy document that IAM would refuse.";
-    IAM_ESCALATION "iam-escalation" false "A policy document that lets its holder widen its own rights.";
-    IAM_FILE "iam-file" false "A policy file that is missing, misplaced or no JSON.";
+    IAM_DUPLICATE "iam-duplicate" false: "One ServiceAccount or one role is declared twice.";
+    IAM_POLICY "iam-policy" false: "A policy document that IAM would refuse.";
+    IAM_ESCALATION "iam-escalation" false: "A policy document that lets its holder widen its own rights.";
+    IAM_FILE "iam-file" false: "A policy file that is missing, misplaced or no JSON.";
 
-    UNKNOWN_INGRESS_CLASS "unknown-ingress-class" true "An Ingress names an IngressClass that exists nowhere.";
-    UNKNOWN_SERVICE "unknown-service" true "A backend names a Service that is neither in git nor in the cluster.";
-    NAME_COLLISION "name-collision" false "Two resources of one kind would get one name in AWS.";
-    NODE_GROUP "node-group" true "The security group of a node cannot be told, so traffic to it cannot be permitted.";
-    ROLE_NAME "role-name" false "A role's explicit name lacks the configured prefix.";
-    BOUNDARY_MISSING "boundary-missing" false "Neither a role's declaration nor the configuration names a permissions boundary.";
-    BOUNDARY_NOT_ALLOWED "boundary-not-allowed" false "A permissions boundary that the configuration does not allow.";
-    POLICY_NOT_ALLOWED "policy-not-allowed" false "A managed policy that the configuration does not allow.";
-    ADOPTION_NOT_ALLOWED "adoption-not-allowed" false "Taking over a role, which the configuration does not allow.";
-    IAM_QUOTA "iam-quota" false "More than IAM takes: document sizes, attached policies, lengths of names.";
-    SERVICE_ACCOUNT_CONFLICT "service-account-conflict" false "A ServiceAccount in git says something else than its IAMServiceAccount.";
+    UNKNOWN_INGRESS_CLASS "unknown-ingress-class" true: "An Ingress names an IngressClass that exists nowhere.";
+    UNKNOWN_SERVICE "unknown-service" true beyond: "A backend names a Service that is neither in git nor in the cluster.";
+    NAME_COLLISION "name-collision" false beyond: "Two resources of one kind would get one name in AWS.";
+    FACT_MISSING "fact-missing" false: "A fact of account or cluster is needed and was not looked up.";
+    NODE_GROUP "node-group" true beyond: "The security group of a node cannot be told, so traffic to it cannot be permitted.";
+    ROLE_NAME "role-name" false: "A role's explicit name lacks the configured prefix.";
+    BOUNDARY_MISSING "boundary-missing" false: "Neither a role's declaration nor the configuration names a permissions boundary.";
+    BOUNDARY_NOT_ALLOWED "boundary-not-allowed" false: "A permissions boundary that the configuration does not allow.";
+    POLICY_NOT_ALLOWED "policy-not-allowed" false: "A managed policy that the configuration does not allow.";
+    ADOPTION_NOT_ALLOWED "adoption-not-allowed" false: "Taking over a role, which the configuration does not allow.";
+    IAM_QUOTA "iam-quota" false: "More than IAM takes: document sizes, attached policies, lengths of names.";
+    SERVICE_ACCOUNT_CONFLICT "service-account-conflict" false: "A ServiceAccount in git says something else than its IAMServiceAccount.";
 }
 
 #[cfg(test)]

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Given, IngressOptions, Scheme, TargetType, attribute, grammar::string_map};
-use crate::{
-    manifest::field::Report,
-    problem::{Located, codes},
-};
+use super::{Given, IngressOptions, Scheme, Setting, TargetType, attribute, grammar::string_map};
+use crate::{manifest::field::Report, problem::codes};
 
 /// AWS's limit of fifty, less the tracking tags that every resource gets.
 const MAX_TAGS: usize = 47;
@@ -101,7 +98,7 @@ pub(super) fn healthcheck_path(given: &Given, options: &mut IngressOptions, repo
             "it is a path that begins with `/`, up to 1024 characters without blanks",
         );
     }
-    options.target_group.health_check_path = Some(given.value.clone());
+    options.target_group.health_check_path = Some(located(given, value.clone()));
 }
 
 /// What is wrong with a tag and what was expected (aws-deploy.md §10.2).
@@ -176,6 +173,10 @@ fn bad(given: &Given, expected: &str, report: &mut Report) {
     );
 }
 
-fn located<T>(given: &Given, value: T) -> Located<T> {
-    Located::new(value, given.value.origin.clone())
+fn located<T>(given: &Given, value: T) -> Setting<T> {
+    Setting {
+        origin: given.value.origin.clone(),
+        text: given.value.value.clone(),
+        value: Ok(value),
+    }
 }

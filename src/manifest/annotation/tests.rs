@@ -109,12 +109,19 @@ fn values_are_read_into_their_fields() {
         .attributes
         .clone()
         .unwrap();
-    assert_eq!(attributes.value["access_logs.s3.bucket"], "logs");
-    assert_eq!(attributes.value.len(), 3);
+    assert_eq!(attributes.good().unwrap()["access_logs.s3.bucket"], "logs");
+    assert_eq!(attributes.good().unwrap().len(), 3);
     assert_eq!(attributes.origin.line, 6);
     let text = service(&format!("{PREFIX}/tags"), "a=b, c=d");
     let manifests = good(&[("a.yaml", &text)]);
-    let tags = manifests.services[0].options.tags.clone().unwrap().value;
+    let tags = manifests.services[0]
+        .options
+        .tags
+        .as_ref()
+        .unwrap()
+        .good()
+        .unwrap()
+        .clone();
     assert_eq!(
         tags.into_iter().collect::<Vec<_>>(),
         [

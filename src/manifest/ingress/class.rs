@@ -1,6 +1,6 @@
 //! IngressClass and IngressClassParams.
 
-use super::{IngressClass, IngressClassParams};
+use super::{IngressClass, IngressClassParams, IngressClassParamsSpec};
 use crate::{
     manifest::{
         document::Metadata,
@@ -117,6 +117,6 @@ pub(in crate::manifest) fn params(
     IngressClassParams {
         origin: field.origin(),
         name: metadata.name.clone(),
-        spec: spec.map_or(serde_json::Value::Null, |spec| spec.value().clone()),
+        spec: IngressClassParamsSpec::default(),
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     manifest::{
         Backend, IamServiceAccount, Ingress, IngressClass, IngressOptions, IngressPath,
         IngressRule, Manifests, Object, PathType, Service, ServicePort, ServiceRef,
-        annotation::{LoadBalancerOptions, Scheme, TargetType},
+        annotation::{Scheme, Setting, TargetType, options::LoadBalancerOptions},
         ingress::PortRef,
         irsa::{
             DeletionPolicy, DriftPolicy, Manage, PolicyDocument, PolicyOptions, RoleOptions,
@@ -44,6 +44,9 @@ pub fn settings() -> Settings {
         default_scheme: Scheme::Internal,
         default_target_type: TargetType::Instance,
         default_tags: BTreeMap::new(),
+        flags: Default::default(),
+        gates: Default::default(),
+        checks: Default::default(),
         alb_owner_tag: false,
         iam: IamSettings {
             path: "/albsync/mz-k8s/".into(),
@@ -70,7 +73,7 @@ pub fn subnet(id: &str, az: &str, tags: &[(&str, &str)]) -> Subnet {
             .map(|(key, value)| ((*key).into(), (*value).into()))
             .collect(),
         public: None,
-        ipv6_cidrs: Vec::new(),
+        ..Subnet::default()
     }
 }
 
@@ -146,6 +149,7 @@ pub fn facts() -> Facts {
         ),
         load_balancers: Some(BTreeMap::new()),
         ingress_classes: Some(BTreeMap::new()),
+        ..Facts::default()
     }
 }
 
@@ -185,13 +189,22 @@ pub fn ingress(name: &str, paths: Vec<IngressPath>) -> Ingress {
         tls_hosts: Vec::new(),
         options: IngressOptions {
             load_balancer: LoadBalancerOptions {
-                scheme: Some(located(Scheme::InternetFacing)),
-                attributes: None,
+                scheme: Some(set(Scheme::InternetFacing)),
+                ..LoadBalancerOptions::default()
             },
             ..IngressOptions::default()
         },
         annotations: BTreeMap::new(),
         deferred: Vec::new(),
+    }
+}
+
+/// An annotation that says this.
+pub fn set<T>(value: T) -> Setting<T> {
+    Setting {
+        origin: at(1),
+        text: String::new(),
+        value: Ok(value),
     }
 }
 

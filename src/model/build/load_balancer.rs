@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Input, Wait, group::Group, subnet, tag};
 use crate::{
     id::ResourceId,
-    manifest::annotation::LoadBalancerOptions,
+    manifest::annotation::{Setting, options::LoadBalancerOptions},
     model::{
         desired::Ref,
         elb::{LoadBalancerSpec, Scheme},
@@ -49,12 +49,14 @@ fn options(group: &Group, input: &Input) -> Options {
         attributes: BTreeMap::new(),
     };
     for ingress in &group.members {
-        let LoadBalancerOptions { scheme, attributes } = &ingress.options.load_balancer;
-        if let Some(scheme) = scheme {
-            merged.scheme = scheme.value;
+        let LoadBalancerOptions {
+            scheme, attributes, ..
+        } = &ingress.options.load_balancer;
+        if let Some(scheme) = scheme.as_ref().and_then(Setting::good) {
+            merged.scheme = *scheme;
         }
-        if let Some(attributes) = attributes {
-            merged.attributes.extend(attributes.value.clone());
+        if let Some(attributes) = attributes.as_ref().and_then(Setting::good) {
+            merged.attributes.extend(attributes.clone());
         }
     }
     merged
@@ -65,7 +67,7 @@ pub(super) fn user_tags(group: &Group) -> Tags {
     group
         .members
         .iter()
-        .filter_map(|ingress| ingress.options.tags.as_ref())
-        .flat_map(|tags| tags.value.clone())
+        .filter_map(|ingress| ingress.options.tags.as_ref()?.good())
+        .flat_map(Clone::clone)
         .collect()
 }

@@ -6,7 +6,7 @@
 use super::{Input, Report, Wait, group::Group, keep, tag, target_group::TargetGroups};
 use crate::{
     id::ResourceId,
-    manifest::{Ingress, IngressPath, IngressRule, PathType},
+    manifest::{Ingress, IngressPath, IngressRule, PathType, annotation::Setting},
     model::{
         desired::{OrderedRule, Ref},
         elb::{Condition, RuleAction, RuleSpec, WeightedTargetGroup},
@@ -58,7 +58,12 @@ fn build(
     }
     let group = target_groups.group_id();
     let target_group = target_groups.of(ingress, &path.backend, report)?;
-    let user_tags = ingress.options.tags.as_ref().map(|tags| tags.value.clone());
+    let user_tags = ingress
+        .options
+        .tags
+        .as_ref()
+        .and_then(Setting::good)
+        .cloned();
     Ok(Some(OrderedRule {
         origin: path.origin.clone(),
         spec: RuleSpec {

@@ -10,7 +10,10 @@ use super::{
     tag,
 };
 use crate::{
-    manifest::{Backend, Ingress, ServiceRef, annotation::TargetGroupOptions},
+    manifest::{
+        Backend, Ingress, ServiceRef,
+        annotation::{Setting, options::TargetGroupOptions},
+    },
     model::{
         desired::TargetGroupStack,
         elb::{HealthCheck, Matcher, Target, TargetGroupSpec, TargetType},
@@ -165,15 +168,16 @@ impl Options {
             let TargetGroupOptions {
                 target_type,
                 health_check_path,
+                ..
             } = &options.target_group;
-            if let Some(target_type) = target_type {
-                merged.target_type = target_type.value;
+            if let Some(target_type) = target_type.as_ref().and_then(Setting::good) {
+                merged.target_type = *target_type;
             }
-            if let Some(path) = health_check_path {
-                merged.health_check_path.clone_from(&path.value);
+            if let Some(path) = health_check_path.as_ref().and_then(Setting::good) {
+                merged.health_check_path.clone_from(path);
             }
-            if let Some(tags) = &options.tags {
-                merged.tags.extend(tags.value.clone());
+            if let Some(tags) = options.tags.as_ref().and_then(Setting::good) {
+                merged.tags.extend(tags.clone());
             }
         }
         merged

@@ -58,6 +58,8 @@ pub(super) fn subnet(raw: sdk::Subnet) -> Read<Subnet> {
             .into_iter()
             .filter_map(|block| block.ipv6_cidr_block)
             .collect(),
+        outpost_arn: raw.outpost_arn,
+        ..Subnet::default()
     })
 }
 

@@ -21,7 +21,7 @@ fn subnet(id: &str) -> Subnet {
         free_addresses: 0,
         tags: Default::default(),
         public: None,
-        ipv6_cidrs: Vec::new(),
+        ..Subnet::default()
     }
 }
 

@@ -9,7 +9,7 @@ fn load_balancer_attributes_are_passed_as_declared() {
     ]);
     let group = group_with(|manifests, _, _| {
         let options = &mut manifests.ingresses[0].options.load_balancer;
-        options.attributes = Some(located(declared.clone()));
+        options.attributes = Some(set(declared.clone()));
     });
     assert_eq!(group.load_balancer.attributes, declared);
 }
@@ -36,12 +36,12 @@ fn tracking_tags_beat_default_tags_and_these_beat_the_users() {
             .collect()
     };
     let group = group_with(|manifests, _, settings| {
-        manifests.ingresses[0].options.tags = Some(located(tags(&[
+        manifests.ingresses[0].options.tags = Some(set(tags(&[
             ("team", "ingress"),
             ("cost", "user"),
             ("elbv2.k8s.aws/cluster", "stolen"),
         ])));
-        manifests.services[0].options.tags = Some(located(tags(&[("team", "service")])));
+        manifests.services[0].options.tags = Some(set(tags(&[("team", "service")])));
         settings.default_tags = tags(&[("cost", "default"), ("ingress.k8s.aws/stack", "x")]);
         settings.alb_owner_tag = true;
     });
@@ -80,8 +80,8 @@ fn a_service_overrides_the_health_check_path_for_itself() {
         manifests.ingresses[0]
             .options
             .target_group
-            .health_check_path = Some(located("/all".into()));
-        manifests.services[0].options.target_group.health_check_path = Some(located("/own".into()));
+            .health_check_path = Some(set("/all".into()));
+        manifests.services[0].options.target_group.health_check_path = Some(set("/own".into()));
     });
     let paths: Vec<_> = group
         .target_groups
@@ -94,7 +94,7 @@ fn a_service_overrides_the_health_check_path_for_itself() {
 #[test]
 fn target_type_ip_makes_the_group_wait() {
     let (reason, _) = wait_with(|manifests, _| {
-        manifests.services[0].options.target_group.target_type = Some(located(TargetType::Ip));
+        manifests.services[0].options.target_group.target_type = Some(set(TargetType::Ip));
     });
     assert_eq!(reason, "target type ip is not served yet");
 }

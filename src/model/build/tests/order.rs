@@ -39,7 +39,7 @@ fn add_doubles(manifests: &mut Manifests) {
     manifests.ingresses.push(ingress);
     let mut service = service("app2");
     service.origin = at(510);
-    service.options.target_group.health_check_path = Some(located("/other".into()));
+    service.options.target_group.health_check_path = Some(set("/other".into()));
     manifests.services.push(service);
     let mut account = account("app1");
     account.origin = at(520);
