@@ -10,6 +10,10 @@ use serde::Serialize;
 
 pub mod build;
 pub mod context;
+pub mod listener;
+pub mod merge;
+pub mod port;
+pub mod tag;
 
 pub use super::build::name::GroupId;
 use super::{desired::Member, net::Tags};

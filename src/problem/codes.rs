@@ -88,6 +88,11 @@ codes! {
     IAM_FILE "iam-file" false: "A policy file that is missing, misplaced or no JSON.";
 
     UNKNOWN_INGRESS_CLASS "unknown-ingress-class" true: "An Ingress names an IngressClass that exists nowhere.";
+    BAD_CLASS "bad-class" false: "The parameters of an IngressClass are missing, of another kind, or not meant for the namespace.";
+    BAD_GROUP "bad-group" false: "The name of an Ingress group breaks the rules of names.";
+    GROUP_CONFLICT "group-conflict" false: "Ingresses that share a balancer ask for different values of what they share.";
+    NETWORK "network" false: "Subnets, security groups or addresses that a balancer cannot have.";
+    ADD_ON "add-on" false: "A web ACL or another add-on that does not exist or does not fit.";
     UNKNOWN_SERVICE "unknown-service" true beyond: "A backend names a Service that is neither in git nor in the cluster.";
     NAME_COLLISION "name-collision" false beyond: "Two resources of one kind would get one name in AWS.";
     FACT_MISSING "fact-missing" false: "A fact of account or cluster is needed and was not looked up.";

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{GroupId, build::Built};
+use super::{GroupId, SecurityGroupRef, build::Built};
 use crate::{
     manifest::{
         Ingress, Manifests, Service, ServiceRef,
@@ -67,6 +67,15 @@ impl<'a> MemberInput<'a> {
 pub struct GroupInput<'a> {
     pub id: GroupId,
     pub members: Vec<MemberInput<'a>>,
+}
+
+/// What of the balancer decides how its target groups are made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// It has IPv6 addresses; absent where that could not be told, and its problem has been.
+    pub is_dualstack: Option<bool>,
+    /// Whom the targets' security groups let in; absent where nobody manages them (ingress-model §3.5).
+    pub source: Option<SecurityGroupRef>,
 }
 
 /// The problems of one group. A builder goes on after a mistake wherever it can, so that all are found; what it could not
