@@ -11,6 +11,7 @@ pub mod client;
 pub mod completions;
 #[cfg(feature = "live")]
 pub mod connect;
+pub mod facts_file;
 pub mod history;
 pub mod logging;
 pub mod output;

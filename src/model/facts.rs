@@ -1,4 +1,6 @@
 //! Looked-up inputs: what the model needs to know and no manifest says. Absent means not looked up, never "none".
+//!
+//! The parts have the shape that they have in a facts file ([`file`]).
 
 use std::collections::BTreeMap;
 
@@ -10,9 +12,10 @@ use crate::{
     model::{elb::Scheme, net::Tags},
 };
 
+pub mod file;
+
 /// One reading of account, network and cluster. Every `Option` is `None` when that fact was not or could not be read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     /// Twelve digits.
     pub account: Option<String>,
@@ -55,6 +58,7 @@ pub struct Facts {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Vpc {
     pub id: String,
     #[serde(default)]
@@ -62,7 +66,7 @@ pub struct Vpc {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Subnet {
     pub id: SubnetId,
     pub az: String,
@@ -72,24 +76,24 @@ pub struct Subnet {
     #[serde(default)]
     pub tags: Tags,
     /// The route table sends something to an internet gateway; absent: not looked up.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<bool>,
     /// Only those in state `associated`.
     #[serde(default)]
     pub ipv6_cidrs: Vec<String>,
     /// `availability-zone`, `local-zone` or `wavelength-zone`; absent: an availability zone.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone_type: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outpost_arn: Option<String>,
     /// For people: which route table decided `public`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_table: Option<String>,
 }
 
 /// One certificate of ACM (ingress-model §4.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CertificateFact {
     pub arn: String,
     #[serde(default)]
@@ -100,18 +104,19 @@ pub struct CertificateFact {
     pub status: String,
     #[serde(rename = "type", default)]
     pub kind: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_algorithm: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<String>,
     /// The CA that signed a private certificate.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_authority_arn: Option<String>,
     #[serde(default)]
     pub tags: Tags,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PrefixListFact {
     pub id: String,
     #[serde(default)]
@@ -120,6 +125,7 @@ pub struct PrefixListFact {
 
 /// Something that users name and AWS knows by ARN.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NamedArn {
     pub name: String,
     pub arn: String,
@@ -127,13 +133,14 @@ pub struct NamedArn {
 
 /// Presence of a Secret: its labels and the names of its keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct SecretFact {
     pub labels: BTreeMap<String, String>,
     pub keys: std::collections::BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SecurityGroupFact {
     pub id: SecurityGroupId,
     #[serde(default)]
@@ -144,43 +151,44 @@ pub struct SecurityGroupFact {
 
 /// What the API server assigned to a Service; the map's key is `namespace/name`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ServiceFact {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
     /// Service port number as text → node port; null where there is none.
     pub node_ports: BTreeMap<String, Option<u16>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ip_families: Option<Vec<String>>,
     /// The Service as the cluster holds it, for Services that git does not hold: type and ports.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub service_type: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<ServicePortFact>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ServicePortFact {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     pub port: i32,
     pub target_port: serde_json::Value,
 }
 
 /// One node, as far as it decides whether it is a target (aws-deploy §4.3).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Node {
     pub name: String,
     /// `spec.providerID`.
     pub provider_id: Option<String>,
-    #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// Taint keys with their effects.
-    #[serde(default)]
     pub taints: Vec<(String, String)>,
     /// The condition Ready: `True`, `False` or `Unknown`.
     pub ready: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadBalancerFact {
     pub scheme: Option<Scheme>,
     pub subnets: Vec<SubnetId>,

@@ -172,6 +172,6 @@ fn keep<T>(waits: &mut Vec<Wait>, result: Result<T, Wait>) -> Option<T> {
 }
 
 #[cfg(test)]
-mod fixture;
+pub(super) mod fixture;
 #[cfg(test)]
 mod tests;
