@@ -55,6 +55,10 @@ pub struct AppliedObject {
     /// SHA-256 hex over the canonical JSON of what was sent.
     pub digest: String,
     pub keep: bool,
+    /// Not made by us: what we set on it is taken back when git drops it, and the object stays (`manage: AnnotateOnly`,
+    /// irsa §9.4 R1).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub annotated: bool,
 }
 
 /// One change of [`Applied`], as data: what a succeeded operation teaches the store.
@@ -97,6 +101,7 @@ pub struct ObjectUpdate {
     pub uid: Option<String>,
     pub digest: Option<String>,
     pub keep: Option<bool>,
+    pub annotated: Option<bool>,
 }
 
 impl AppliedResource {
@@ -131,6 +136,7 @@ impl AppliedObject {
             uid: None,
             digest: String::new(),
             keep: false,
+            annotated: false,
         }
     }
 
@@ -143,6 +149,9 @@ impl AppliedObject {
         }
         if let Some(keep) = update.keep {
             self.keep = keep;
+        }
+        if let Some(annotated) = update.annotated {
+            self.annotated = annotated;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     id::{ObjectKey, OpId, ResourceId, StackId},
@@ -123,8 +123,12 @@ fn admit(draft: &mut Draft<'_>, spec: &ObjectSpec, seen: &ObservedObject) -> Opt
     match (&seen.dry_run, &seen.live) {
         (Some(DryRun::Same), live) => {
             let uid = live.as_ref().map(|live| live.uid.clone());
-            let complete = recorded
-                .is_some_and(|recorded| known && recorded.keep == spec.keep && recorded.uid == uid);
+            let complete = recorded.is_some_and(|recorded| {
+                known
+                    && recorded.keep == spec.keep
+                    && recorded.annotated == spec.existing_only
+                    && recorded.uid == uid
+            });
             if !complete {
                 draft.note(stack, note(spec, uid));
             }
@@ -236,6 +240,7 @@ fn note(spec: &ObjectSpec, uid: Option<String>) -> AppliedChange {
         uid,
         digest: Some(spec.digest()),
         keep: Some(spec.keep),
+        annotated: Some(spec.existing_only),
     };
     AppliedChange::UpdateObject(spec.reference.clone(), update)
 }
@@ -335,9 +340,9 @@ pub fn leaving<'a>(draft: &mut Draft<'a>) -> Vec<Leaving<'a>> {
         };
         let left = if !same {
             Some("another one than ours, made anew by somebody else")
-        } else if recorded.keep {
+        } else if recorded.keep && !recorded.annotated {
             Some("left in the cluster as its document asked")
-        } else if inputs.options.protected_kinds.contains(&key.kind) {
+        } else if !recorded.annotated && inputs.options.protected_kinds.contains(&key.kind) {
             Some("left in the cluster, its kind is protected")
         } else {
             None
@@ -412,16 +417,38 @@ impl Leaving<'_> {
         self.recorded.reference.key()
     }
 
-    /// The delete, only of this very object; nothing when it is on its way out already.
+    /// The delete, only of this very object; nothing when it is on its way out already. What we only annotated loses
+    /// what we set, and stays.
     pub fn delete(&self, draft: &mut Draft<'_>, needs: BTreeSet<OpId>) -> Option<OpId> {
         if self.live.deleting {
             return None;
+        }
+        if self.recorded.annotated {
+            return Some(self.strip(draft, needs));
         }
         let action = Action::DeleteObject {
             reference: self.recorded.reference.clone(),
             uid: self.live.uid.clone(),
         };
         Some(draft.op(&object_id(&self.key()), action, removed(), needs))
+    }
+
+    /// Applying an object without any field gives up every field that we own: the API server takes out those that nobody
+    /// else owns (irsa §9.4 R1).
+    fn strip(&self, draft: &mut Draft<'_>, needs: BTreeSet<OpId>) -> OpId {
+        let reference = &self.recorded.reference;
+        let action = Action::ApplyObject {
+            reference: reference.clone(),
+            value: json!({
+                "apiVersion": reference.api_version,
+                "kind": reference.kind,
+                "metadata": { "name": reference.name, "namespace": reference.namespace },
+            }),
+            force: true,
+        };
+        let op = draft.op(&object_id(&self.key()), action, removed(), needs);
+        draft.record(op, AppliedChange::RemoveObject(self.key()));
+        op
     }
 
     /// Another controller's finalizers, whose work is done (decision 5).

@@ -4,6 +4,7 @@ use albsync::{
     id::{ResourceKind, StackId},
     plan::op::{Action, Cause, Plan},
 };
+use serde_json::json;
 
 use crate::{
     fixture::{shop, tutorial},
@@ -433,4 +434,51 @@ fn no_write_is_made_that_is_not_needed() {
     let mut nothing = shop(&[]);
     nothing.ingresses.clear();
     assert_eq!(writes(&mut world, &nothing), 6);
+}
+
+#[test]
+fn an_account_that_was_only_annotated_loses_what_was_set_before_its_role_goes() {
+    let mut world = World::new();
+    let mut desired = tutorial().desired();
+    let account = desired
+        .objects
+        .iter_mut()
+        .find(|object| object.reference.kind == "ServiceAccount")
+        .unwrap();
+    (account.keep, account.existing_only) = (true, true);
+    account.value["metadata"]["annotations"] = json!({ "eks.amazonaws.com/role-arn": "arn" });
+    let reference = account.reference.clone();
+    let of_chart = json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {
+            "name": reference.name,
+            "namespace": reference.namespace,
+            "annotations": { "chart": "yes" },
+        },
+    });
+    let uid = world.cluster.put("helm", of_chart);
+    world.pass_desired(&desired);
+    let annotations = |world: &World| {
+        world.cluster.object(&reference).unwrap()["metadata"]["annotations"].clone()
+    };
+    assert_eq!(annotations(&world)["eks.amazonaws.com/role-arn"], "arn");
+
+    let mut without = tutorial();
+    without.roles.clear();
+    let pass = world.pass(&without);
+    assert_eq!(annotations(&world), json!({ "chart": "yes" }));
+    assert_eq!(
+        world.cluster.object(&reference).unwrap()["metadata"]["uid"],
+        uid
+    );
+    let strip = place(&pass.route, |action| {
+        matches!(action, Action::ApplyObject { .. })
+    });
+    let detach = place(&pass.route, |action| {
+        matches!(action, Action::DetachRolePolicy { .. })
+    });
+    assert!(strip < detach, "{:#?}", pass.route);
+    assert!(!world.applied.inventory.contains_key(&reference.key()));
+    assert!(world.pass(&without).is_quiet());
 }

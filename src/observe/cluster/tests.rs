@@ -77,6 +77,7 @@ async fn applied(fake: &FakeCluster, specs: &[ObjectSpec]) -> BTreeMap<ObjectKey
             uid: Some(uid),
             digest: spec.digest(),
             keep: spec.keep,
+            annotated: spec.existing_only,
         };
         inventory.insert(spec.reference.key(), entry);
     }
