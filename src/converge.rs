@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     daemon::schedule::Trigger,
     id::Revision,
+    model::call::chain,
     plan::{self, Inputs, op::Plan, record::Outcome},
     report::Reporter,
     source::Source,
@@ -257,13 +258,7 @@ impl Stopped {
     }
 
     pub fn store(error: StoreError) -> Self {
-        let mut message = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            message = format!("{message}: {cause}");
-            source = cause.source();
-        }
-        Self::new("StoreUnavailable", message)
+        Self::new("StoreUnavailable", chain(&error))
     }
 
     fn bug(unfit: plan::audit::Unfit) -> Self {

@@ -342,6 +342,10 @@ impl Cached {
 
 #[async_trait]
 impl Ec2Read for Cached {
+    fn confine(&self, vpc_id: &str) {
+        self.inner.confine(vpc_id);
+    }
+
     async fn vpc(&self) -> Result<Vpc> {
         self.inner.vpc().await
     }

@@ -133,6 +133,8 @@ pub enum GroupQuery {
 
 #[async_trait]
 pub trait Ec2Read: Send + Sync {
+    /// From here on every query is confined to this VPC.
+    fn confine(&self, vpc_id: &str);
     async fn vpc(&self) -> Result<Vpc>;
     /// All of the VPC; `public` is filled in only when asked for (it takes route tables).
     async fn subnets(&self, with_routes: bool) -> Result<Vec<Subnet>>;

@@ -6,6 +6,7 @@ use super::{CliError, Common, Exit};
 use crate::{
     config::{Config, Overrides},
     daemon::socket::{self, Answer, Request},
+    model::call::chain,
     store::{Store, StoreError},
 };
 
@@ -149,18 +150,6 @@ pub fn unexpected() -> CliError {
         Exit::Bug,
         "BUG: the daemon answered another question than was asked",
     )
-}
-
-/// An error with all that caused it.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 fn packaged() -> Option<PathBuf> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::{CliError, Exit, client};
 use crate::{
     aws::{
-        IamRead,
         governor::{Rate, Rates},
         sdk::{Endpoints, Sdk, SdkOptions, Timeouts},
     },
@@ -17,41 +16,20 @@ use crate::{
         world::World,
     },
     daemon,
+    model::call::chain,
     report::Reporter,
     source::Mirror,
     store::Store,
 };
 
-/// The AWS clients of a configuration; the VPC is the EKS cluster's unless it is configured.
-///
-/// # Errors
-/// The cluster cannot be described and no VPC is configured.
-pub async fn aws(config: &Config) -> Result<(Sdk, String), CliError> {
-    let mut options = sdk_options(config);
-    if options.vpc_id.is_empty() {
-        let cluster = Sdk::connect(&options)
-            .await
-            .eks_cluster(&config.cluster.name)
-            .await
-            .map_err(|error| {
-                CliError::new(
-                    Exit::Failed,
-                    format!(
-                        "the EKS cluster {} cannot be described: {error}",
-                        config.cluster.name
-                    ),
-                )
-                .hint("set aws.vpcId, or grant eks:DescribeCluster (examples/iam-policy.json)")
-            })?;
-        options.vpc_id = cluster.vpc_id.ok_or_else(|| {
-            CliError::usage(format!(
-                "the EKS cluster {} names no VPC",
-                config.cluster.name
-            ))
-            .hint("set aws.vpcId")
-        })?;
-    }
-    Ok((Sdk::connect(&options).await, options.vpc_id))
+/// The AWS clients of a configuration; nothing is called yet.
+pub async fn aws(config: &Config) -> Sdk {
+    Sdk::connect(&sdk_options(config)).await
+}
+
+/// What the configuration says of the VPC; empty: the first pass asks the EKS cluster.
+pub fn vpc_id(config: &Config) -> String {
+    config.aws.vpc_id.clone().unwrap_or_default()
 }
 
 fn sdk_options(config: &Config) -> SdkOptions {
@@ -63,7 +41,7 @@ fn sdk_options(config: &Config) -> SdkOptions {
     let rates = &config.aws.rates;
     SdkOptions {
         region: config.aws.region.clone(),
-        vpc_id: config.aws.vpc_id.clone().unwrap_or_default(),
+        vpc_id: vpc_id(config),
         endpoints: Endpoints {
             elb: endpoints.elasticloadbalancing.clone(),
             ec2: endpoints.ec2.clone(),
@@ -126,18 +104,16 @@ pub fn preview(places: &client::Places, target: &PreviewTarget) -> Result<Previe
         let store = if places.state_dir.join("store").exists() {
             client::open_store(places)?
         } else {
-            Store::ephemeral()
-                .map_err(|error| CliError::new(Exit::Failed, client::chain(&error)))?
+            Store::ephemeral().map_err(|error| CliError::new(Exit::Failed, chain(&error)))?
         };
         let source = Mirror::open(&config.state_dir, &config.source)
-            .map_err(|error| CliError::usage(client::chain(&error)))?;
-        let (aws, vpc_id) = aws(&config).await?;
+            .map_err(|error| CliError::usage(chain(&error)))?;
         let cx = Context {
             source: Arc::new(source),
-            aws: Arc::new(aws),
+            aws: Arc::new(aws(&config).await),
             cluster: Arc::new(cluster(&config).await?),
             reporter: Reporter::new(daemon::first_status(&config)),
-            world: World::new(vpc_id, true),
+            world: World::new(vpc_id(&config), true),
             config: Arc::new(config),
             store,
         };

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use super::{CliError, Exit};
+pub use crate::report::text::{RED, YELLOW, paint};
 
 /// Whether standard output takes colour: a terminal, and nobody said no (`NO_COLOR`, `TERM=dumb`).
 pub fn colour() -> bool {
@@ -12,21 +13,6 @@ pub fn colour() -> bool {
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
-
-/// Wraps text in a colour when wanted.
-pub fn paint(text: &str, code: &str, colour: bool) -> String {
-    if colour {
-        format!("\x1b[{code}m{text}\x1b[0m")
-    } else {
-        text.to_owned()
-    }
-}
-
-pub const GREEN: &str = "32";
-pub const YELLOW: &str = "33";
-pub const RED: &str = "31";
-pub const BOLD: &str = "1";
-pub const DIM: &str = "2";
 
 /// Prints text; a closed pipe (`albsync history | head`) is no error.
 ///

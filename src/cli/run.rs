@@ -11,6 +11,7 @@ use crate::{
     config::{Config, LogFormat},
     converge::{Context, world::World},
     daemon::{self, socket},
+    model::call::chain,
     report::Reporter,
     source::Mirror,
     store::{Store, StoreError},
@@ -65,13 +66,13 @@ async fn start(config: Config) -> Result<Exit, CliError> {
         tracing::error!(%recovered, "the store was not usable and is built anew from git, the cluster and AWS");
     }
     let source = Mirror::open(&config.state_dir, &config.source)
-        .map_err(|error| CliError::new(Exit::Usage, client::chain(&error)))?;
+        .map_err(|error| CliError::new(Exit::Usage, chain(&error)))?;
     let cluster = connect::cluster(&config).await?;
     let path = daemon::socket_path(&config);
     let listener = socket::bind(&path).map_err(|error| {
         CliError::usage(format!("{}: {error}", path.display())).hint("see the key `socket`")
     })?;
-    let (aws, vpc_id) = connect::aws(&config).await?;
+    let aws = connect::aws(&config).await;
     let (changed, changes) = mpsc::channel(256);
     let watch = cluster.watch(changed);
     let reporter = Reporter::new(daemon::first_status(&config));
@@ -83,7 +84,7 @@ async fn start(config: Config) -> Result<Exit, CliError> {
         socket = %path.display(),
         "albsync runs"
     );
-    let world = World::new(vpc_id, store.opened().needs_full_scan());
+    let world = World::new(connect::vpc_id(&config), store.opened().needs_full_scan());
     let cx = Context {
         config: Arc::new(config),
         source: Arc::new(source),
@@ -102,7 +103,7 @@ async fn start(config: Config) -> Result<Exit, CliError> {
 fn open(state_dir: &Path) -> Result<Store, CliError> {
     Store::open(state_dir).map_err(|error| {
         let held = matches!(error, StoreError::Held { .. });
-        let error = CliError::new(Exit::Usage, client::chain(&error));
+        let error = CliError::new(Exit::Usage, chain(&error));
         if held {
             error.hint("stop it, or give this daemon a state directory of its own")
         } else {

@@ -26,6 +26,7 @@ use crate::{
         render::{self, Tone},
     },
     problem::{self, Problem, Severity},
+    report::text::paint,
     source::snapshot::Snapshot,
     store,
 };
@@ -166,7 +167,7 @@ fn dress(tone: Tone, text: &str) -> String {
         Tone::Foreign => "35",
         Tone::Quiet => "2",
     };
-    format!("\x1b[{code}m{text}\x1b[0m")
+    paint(text, code, true)
 }
 
 /// Why there is no preview: exit code and text.

@@ -1,6 +1,6 @@
 //! What a failed call to AWS or Kubernetes looks like to the rest of the code: data, no SDK types.
 
-use std::fmt;
+use std::{error::Error, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -88,4 +88,19 @@ impl CallError {
             "PriorRequestNotComplete",
         ])
     }
+}
+
+/// An error with all that caused it, each said once: outer errors of libraries often repeat the inner ones, or say nothing
+/// by themselves.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let part = cause.to_string();
+        if !text.contains(&part) {
+            text = format!("{text}: {part}");
+        }
+        source = cause.source();
+    }
+    text
 }

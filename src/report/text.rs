@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::{Health, Status};
 use crate::plan::{history::RevisionRecord, record::Entry, render};
 
-/// Wraps text in a colour.
-fn paint(text: &str, code: &str, colour: bool) -> String {
+/// Wraps text in a colour of a terminal when wanted.
+pub fn paint(text: &str, code: &str, colour: bool) -> String {
     if colour {
         format!("\x1b[{code}m{text}\x1b[0m")
     } else {
@@ -14,9 +14,9 @@ fn paint(text: &str, code: &str, colour: bool) -> String {
     }
 }
 
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
-const RED: &str = "31";
+pub const GREEN: &str = "32";
+pub const YELLOW: &str = "33";
+pub const RED: &str = "31";
 
 /// The answer to `albsync status`.
 pub fn status(status: &Status, running: bool, colour: bool) -> String {

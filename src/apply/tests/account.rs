@@ -644,6 +644,8 @@ impl ElbWrite for Account {
 
 #[async_trait]
 impl Ec2Read for Account {
+    fn confine(&self, _vpc_id: &str) {}
+
     async fn vpc(&self) -> Result<Vpc> {
         unused("DescribeVpcs")
     }

@@ -19,6 +19,9 @@ const EC2: &str = "ec2";
 
 #[async_trait]
 impl Ec2Read for FakeAccount {
+    /// It has one VPC.
+    fn confine(&self, _vpc_id: &str) {}
+
     async fn vpc(&self) -> Result<Vpc> {
         self.read((EC2, "DescribeVpcs"), "", |state| Ok(state.vpc.clone()))
     }

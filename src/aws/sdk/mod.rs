@@ -2,7 +2,12 @@
 //!
 //! One attempt per call (decision 21 of the spec), every time-out set (lessons A14), every call through the governor.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aws_config::{
     AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
@@ -33,7 +38,7 @@ const EKS: &str = "eks";
 #[derive(Clone, Debug, PartialEq)]
 pub struct SdkOptions {
     pub region: String,
-    /// Queries of EC2 are confined to it.
+    /// Queries of EC2 are confined to it; where it is empty, to the one that [`crate::aws::Ec2Read::confine`] names.
     pub vpc_id: String,
     pub endpoints: Endpoints,
     pub timeouts: Timeouts,
@@ -91,7 +96,8 @@ pub struct Sdk {
     iam: aws_sdk_iam::Client,
     sts: aws_sdk_sts::Client,
     eks: aws_sdk_eks::Client,
-    vpc_id: String,
+    /// One for all clones.
+    vpc_id: Arc<Mutex<String>>,
     governor: Arc<Governor>,
     priority: Priority,
 }
@@ -99,7 +105,7 @@ pub struct Sdk {
 impl fmt::Debug for Sdk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sdk")
-            .field("vpc_id", &self.vpc_id)
+            .field("vpc_id", &self.vpc_id())
             .field("priority", &self.priority)
             .finish_non_exhaustive()
     }
@@ -129,7 +135,7 @@ impl Sdk {
             iam: client!(aws_sdk_iam, endpoints.iam),
             sts: client!(aws_sdk_sts, endpoints.sts),
             eks: client!(aws_sdk_eks, endpoints.eks),
-            vpc_id: options.vpc_id.clone(),
+            vpc_id: Arc::new(Mutex::new(options.vpc_id.clone())),
             governor: Arc::new(Governor::new(&options.rates)),
             priority: Priority::Commit,
         }
@@ -141,6 +147,13 @@ impl Sdk {
             priority,
             ..self.clone()
         }
+    }
+
+    fn vpc_id(&self) -> String {
+        self.vpc_id
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// For metrics and the counts of calls.

@@ -13,7 +13,7 @@ use ::kube::{
 use serde_json::Value;
 
 use super::{KubeCluster, Result, refused};
-use crate::model::call::{CallError, Effect};
+use crate::model::call::{CallError, Effect, chain};
 
 /// Items per page of a list (lessons G2).
 const PAGE: u32 = 500;
@@ -215,20 +215,6 @@ fn auth_text(error: &AuthError) -> String {
     }
 }
 
-/// The error with its causes, each once: hyper's outer errors say nothing by themselves.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let part = inner.to_string();
-        if !text.contains(&part) {
-            text = format!("{text}: {part}");
-        }
-        source = inner.source();
-    }
-    text
-}
-
 fn limited(text: &str) -> String {
     let text = text.trim();
     if text.chars().count() <= TEXT_LIMIT {
@@ -240,15 +226,7 @@ fn limited(text: &str) -> String {
 }
 
 pub(super) fn setup_error(what: &str, error: &dyn Error) -> CallError {
-    let mut text = format!("{what}: {error}");
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let part = inner.to_string();
-        if !text.contains(&part) {
-            text = format!("{text}: {part}");
-        }
-        source = inner.source();
-    }
+    let text = format!("{what}: {}", chain(error));
     refused("connect", "Setup", limited(&text))
 }
 

@@ -43,7 +43,9 @@ const FIRST: Stage = Stage {
     },
 };
 
-/// A changed path, a new Service behind a third path that sorts first, and attributes.
+/// A changed path, a new Service behind a third path that sorts first, and attributes. The Service names its node port,
+/// below all that the API server chooses: whether the nodes' permission must widen is no matter of luck, and each run has
+/// the same writes.
 const CHANGE: Stage = Stage {
     name: "change",
     push: |repo| {
@@ -64,7 +66,7 @@ const CHANGE: Stage = Stage {
         repo.write(
             "app0.yaml",
             "apiVersion: v1\nkind: Service\nmetadata:\n  name: app0\n  namespace: default\nspec:\n  type: NodePort\n  \
-             selector:\n    app: app1\n  ports:\n    - port: 80\n      targetPort: http\n",
+             selector:\n    app: app1\n  ports:\n    - port: 80\n      targetPort: http\n      nodePort: 30001\n",
         );
         repo.commit_and_push("A shop and a third path")
     },

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{PATIENCE, assert_no_writes, config, tutorial, wait_healthy};
 use crate::support::bed::Bed;
 use crate::support::daemon::{self, Daemon};
-use crate::support::proxy::Plane;
+use crate::support::proxy::{Fault, Match, Plane, Rule};
 
 fn is_refused(status: &Value) -> bool {
     status["failures"].as_array().is_some_and(|failures| {
@@ -84,6 +84,35 @@ fn a_state_directory_of_another_cluster_is_never_used_to_write() {
     let journal = other.proxy.journal();
     assert_no_writes(&journal, Plane::Aws);
     assert_no_writes(&journal, Plane::Kubernetes);
+}
+
+#[test]
+fn without_a_vpc_an_unreachable_eks_is_told_and_tried_again() {
+    let bed = Bed::shared();
+    let (_repo, commit) = tutorial(&bed);
+    let configured = config(&bed);
+    assert!(configured["aws"]["vpcId"].is_null(), "only EKS can tell");
+    bed.proxy.add(Rule::always(
+        Match::aws("eks", "DescribeCluster"),
+        Fault::ResetBefore,
+    ));
+    let mut daemon = Daemon::start(&bed, &configured);
+
+    let status = daemon.wait_for("the state of waiting for EKS", PATIENCE, |status| {
+        let failures = status["failures"].to_string();
+        failures.contains("NetworkUnknown") && failures.contains("aws.vpcId")
+    });
+    assert_eq!(status["health"], "Degraded", "{status:#}");
+    let asked = |bed: &Bed| bed.proxy.journal().count("eks:DescribeCluster");
+    let (before, mark) = (asked(&bed), bed.proxy.mark());
+    daemon.wait_for("the next try", PATIENCE, |_| asked(&bed) > before);
+    assert!(daemon.is_running());
+    let journal = bed.proxy.journal().since(mark);
+    assert_no_writes(&journal, Plane::Aws);
+    assert_no_writes(&journal, Plane::Kubernetes);
+
+    bed.proxy.clear_rules();
+    wait_healthy(&mut daemon, &commit);
 }
 
 /// The lease is in a namespace that a reset leaves alone.

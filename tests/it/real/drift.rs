@@ -393,3 +393,57 @@ fn the_roles_trust_and_its_policy_come_back() {
     assert_eq!(scene.role()["RoleId"], role["RoleId"]);
     scene.assert_guard();
 }
+
+#[test]
+fn a_service_that_a_hand_deleted_comes_back_with_its_targets_on_the_new_node_port() {
+    let scene = Scene::tutorial(PERIOD);
+    let before = scene.node_port("app1");
+    scene
+        .bed
+        .kubectl(&["--namespace", "default", "delete", "service", "app1"]);
+
+    let port = scene.eventually("the Service anew", PERIOD + SLACK, |bed| {
+        let service = bed.object("service", "default", "app1")?;
+        service["spec"]["ports"][0]["nodePort"].as_u64()
+    });
+    assert_ne!(port, before, "the API server chose the same port by chance");
+    let nodes = list(&scene.bed.facts["aws"]["instances"]).len();
+    let registered = |scene: &Scene| -> Vec<(String, u64)> {
+        let group = scene.target_group("app1")["TargetGroupArn"].take();
+        let health = scene.bed.aws(
+            "elbv2",
+            "DescribeTargetHealth",
+            json!({"TargetGroupArn": group}),
+        );
+        let mut targets: Vec<(String, u64)> = list(&health["TargetHealthDescriptions"])
+            .iter()
+            .filter(|it| it["TargetHealth"]["State"] != "draining")
+            .map(|it| {
+                let target = &it["Target"];
+                let port = target["Port"].as_u64().expect("a port");
+                (text(&target["Id"]).to_owned(), port)
+            })
+            .collect();
+        targets.sort();
+        targets
+    };
+    scene.eventually("targets on the new port only", PERIOD + SLACK, |_| {
+        let targets = registered(&scene);
+        let all_new = targets.iter().all(|(_, found)| *found == port);
+        (targets.len() == nodes && all_new).then_some(())
+    });
+
+    // Nothing is registered again by the sweeps that follow.
+    let mark = scene.bed.proxy.mark();
+    let sweeps = |scene: &Scene| {
+        scene
+            .since(mark)
+            .count("elasticloadbalancing:DescribeTargetHealth")
+    };
+    scene.eventually("three more sweeps", 4 * PERIOD + SLACK, |_| {
+        (sweeps(&scene) >= 6).then_some(())
+    });
+    scene.assert_writes(mark, &[]);
+    assert_eq!(registered(&scene).len(), nodes);
+    scene.assert_guard();
+}

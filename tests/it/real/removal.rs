@@ -141,3 +141,51 @@ fn everything_goes_only_if_the_commit_says_so() {
     assert_eq!(journal.count("iam:DeleteOpenIDConnectProvider"), 0);
     scene.assert_guard();
 }
+
+#[test]
+fn an_account_that_was_only_annotated_stays_without_its_annotation() {
+    let mut scene = Scene::tutorial(NEVER);
+    scene.bed.kubectl_apply(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: chart\n  namespace: default\n  annotations:\n    \
+         chart: \"1\"\n",
+    );
+    let uid = scene.object("serviceaccount", "chart")["metadata"]["uid"].take();
+    scene.repo.write(
+        "chart.yaml",
+        "apiVersion: albsync.dev/v1alpha1\nkind: IAMServiceAccount\nmetadata:\n  name: chart\n  namespace: \
+         default\nspec:\n  serviceAccount:\n    manage: AnnotateOnly\n",
+    );
+    let commit = scene.push("A role for the chart's account");
+    let annotations = |scene: &Scene| {
+        let account = scene.object("serviceaccount", "chart");
+        assert_eq!(account["metadata"]["uid"], uid, "the same account");
+        account["metadata"]["annotations"].clone()
+    };
+    let arn = annotations(&scene)["eks.amazonaws.com/role-arn"].take();
+    let name = text(&arn).rsplit('/').next().expect("a name").to_owned();
+    let found = scene
+        .bed
+        .aws("iam", "GetRole", json!({"RoleName": name.as_str()}));
+    assert_eq!(found["Role"]["Arn"], arn);
+
+    let mark = scene.bed.proxy.mark();
+    scene.revert(&commit);
+    let left = annotations(&scene);
+    assert_eq!(left["chart"], "1");
+    let ours: Vec<&String> = left
+        .as_object()
+        .expect("annotations")
+        .keys()
+        .filter(|key| key.contains("eks.amazonaws.com") || key.contains("albsync.dev"))
+        .collect();
+    assert!(ours.is_empty(), "{ours:?}");
+    let gone = scene
+        .bed
+        .try_aws("iam", "GetRole", json!({"RoleName": name}));
+    assert_eq!(gone.expect_err("the role is gone")["code"], "NoSuchEntity");
+    // Nobody is to take a role that is on its way out (irsa R1 before R4).
+    scene
+        .changes(mark)
+        .assert_order("apply serviceaccounts default/chart", "iam:DeleteRole");
+    scene.assert_guard();
+}

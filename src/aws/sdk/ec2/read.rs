@@ -1,6 +1,6 @@
 //! Reads of the VPC. By filters, never by id lists: a filter leaves out what is gone, a list fails for it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::PoisonError};
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::Filter;
@@ -27,6 +27,11 @@ const ROUTE_TABLE_PAGE: i32 = 100;
 
 #[async_trait]
 impl Ec2Read for Sdk {
+    fn confine(&self, vpc_id: &str) {
+        let mut confined = self.vpc_id.lock().unwrap_or_else(PoisonError::into_inner);
+        vpc_id.clone_into(&mut confined);
+    }
+
     async fn vpc(&self) -> Result<Vpc> {
         const OPERATION: &str = "DescribeVpcs";
         let answer = self
@@ -34,7 +39,7 @@ impl Ec2Read for Sdk {
                 EC2,
                 Class::Ec2Read,
                 OPERATION,
-                self.ec2.describe_vpcs().vpc_ids(&self.vpc_id).send(),
+                self.ec2.describe_vpcs().vpc_ids(self.vpc_id()).send(),
             )
             .await?;
         answer
@@ -134,7 +139,7 @@ impl Ec2Read for Sdk {
 
 impl Sdk {
     fn in_vpc(&self) -> Filter {
-        filter("vpc-id", vec![self.vpc_id.clone()])
+        filter("vpc-id", vec![self.vpc_id()])
     }
 
     async fn filtered_groups(&self, filters: Vec<Filter>) -> Result<Vec<SecurityGroup>> {

@@ -1,0 +1,126 @@
+//! Which stacks a pass works on, and what is asked before it: dry runs and rights.
+
+use std::collections::BTreeSet;
+
+use futures::FutureExt;
+
+use super::{
+    super::{Context, Run, Stopped, load, load::Loaded},
+    facts,
+};
+use crate::{
+    cluster::Right,
+    daemon::schedule::Trigger,
+    id::StackId,
+    model::{
+        applied::{Applied, changed_stacks},
+        desired::Desired,
+        observed::{DryRun, Gap},
+    },
+    observe,
+    problem::{Problem, Severity},
+};
+
+/// What a server-side dry run says against objects that would change, as problems at their places; and what could not
+/// be asked.
+pub async fn dry_run(cx: &Context, desired: &Desired) -> (Vec<Problem>, Vec<Gap>) {
+    let inventory = cx.store.applied().inventory;
+    let scope = observe::cluster::Scope::Changed {
+        also: BTreeSet::new(),
+    };
+    let (objects, gaps) =
+        observe::cluster::objects(&*cx.cluster, &desired.objects, &inventory, &scope)
+            .boxed()
+            .await;
+    let problems = desired
+        .objects
+        .iter()
+        .filter_map(|object| {
+            let DryRun::Refused(message) =
+                objects.get(&object.reference.key())?.dry_run.as_ref()?
+            else {
+                return None;
+            };
+            Some(
+                Problem::new(
+                    "refused-by-api-server",
+                    object.origin.clone(),
+                    format!("the API server refuses it: {message}"),
+                )
+                .of(&object.reference),
+            )
+        })
+        .collect();
+    (problems, gaps)
+}
+
+/// Rights in the cluster that this commit needs and we do not have.
+pub async fn missing_rights(cx: &Context, desired: &Desired) -> Result<Vec<Right>, Stopped> {
+    let inventory = cx.store.applied().inventory;
+    let (missing, gaps) =
+        observe::cluster::missing_rights(&*cx.cluster, &desired.objects, &inventory)
+            .boxed()
+            .await;
+    match gaps.into_iter().next() {
+        None => Ok(missing),
+        Some(gap) => Err(Stopped::new(
+            "ClusterUnreachable",
+            format!("{}: {}", gap.what, gap.message),
+        )),
+    }
+}
+
+/// The desired state for the second half: built anew when the first half changed what it is made from, or when
+/// something waited for that.
+pub async fn rebuild(cx: &Context, loaded: &Loaded, runs: &[Run]) -> (Desired, bool) {
+    let wrote = runs.iter().any(|run| run.outcome.done > 0);
+    if !wrote && loaded.desired.waiting.is_empty() {
+        return (loaded.desired.clone(), loaded.is_sound());
+    }
+    let (facts, gaps) = facts(cx, &loaded.manifests).await;
+    let built = load::build(cx, &loaded.manifests, &facts);
+    for problem in &built.problems {
+        tracing::warn!(place = %problem.origin, code = %problem.code, "cannot be built now: {problem}");
+    }
+    let sound = gaps.is_empty()
+        && !built
+            .problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Problem);
+    (built.value, sound)
+}
+
+/// Which stacks a pass works on: what differs from what was applied last; in a full pass everything. Where something
+/// could not be built (`!sound`), nothing is taken down: invalid never means delete.
+pub fn scope(
+    cx: &Context,
+    desired: &Desired,
+    applied: &Applied,
+    trigger: Trigger,
+    sound: bool,
+) -> BTreeSet<StackId> {
+    let mut scope = changed_stacks(desired, applied);
+    scope.extend(cx.world.unfinished());
+    let wanted: BTreeSet<StackId> = desired.stacks().into_keys().collect();
+    let known = applied.known_stacks();
+    scope.extend(
+        cx.world
+            .again()
+            .into_iter()
+            .filter(|stack| wanted.contains(stack) || known.contains(stack)),
+    );
+    if trigger.is_full() {
+        scope.extend(wanted.iter().cloned());
+        scope.extend(known);
+    }
+    if trigger == Trigger::Cluster {
+        scope.insert(StackId::Cluster);
+    }
+    if !sound {
+        scope.retain(|stack| wanted.contains(stack));
+    }
+    for wait in &desired.waiting {
+        scope.remove(&wait.stack);
+    }
+    scope
+}
