@@ -6,17 +6,23 @@ use crate::problem::{
     nearest::{distance, nearest},
 };
 
-pub mod grammar;
+mod action;
 mod attribute;
+mod auth;
+mod condition;
+mod decode;
+pub mod grammar;
+mod json;
+mod listener;
 pub mod options;
-mod parse;
+mod read;
 mod table;
 pub mod value;
 #[cfg(test)]
 mod tests;
 
 pub use options::{IngressOptions, Setting};
-pub(crate) use parse::bad_tag;
+pub(crate) use read::bad_tag;
 pub use table::TABLE;
 pub use value::{Scheme, TargetType};
 
@@ -38,16 +44,8 @@ pub struct Annotation {
     pub merge: Merge,
     pub doc: &'static str,
     pub example: &'static str,
-    /// Fills its field of [`IngressOptions`]; absent: known and not served yet.
-    read: Option<Read>,
-}
-
-type Read = fn(&Given, &mut IngressOptions, &mut Report);
-
-impl Annotation {
-    pub fn is_served(&self) -> bool {
-        self.read.is_some()
-    }
+    /// Fills its field of [`IngressOptions`].
+    read: fn(&mut read::Reading<'_>, &mut IngressOptions),
 }
 
 /// The kinds that carry an annotation.
@@ -155,13 +153,14 @@ fn one(given: &Given, suffix: &str, on: On, options: &mut IngressOptions, report
         );
         return;
     }
-    match row.read {
-        Some(read) => read(given, options, report),
-        None => report.not_served(
-            given.key_origin.clone(),
-            &format!("the annotation {}", given.key),
-        ),
-    }
+    let free_name = suffix.strip_prefix(row.name).unwrap_or_default();
+    let mut reading = read::Reading {
+        given,
+        row,
+        free_name,
+        report,
+    };
+    (row.read)(&mut reading, options);
 }
 
 /// The name that was probably meant; of a family, the part before the free name is compared.

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    IamServiceAccount, Ingress, IngressClass, IngressClassParams, Object, Service, ServiceAccount,
+    Checks, IamServiceAccount, Ingress, IngressClass, IngressClassParams, Object, SecretShape,
+    Service, ServiceAccount,
     annotation::{self, Given},
     field::{Field, Report},
     ingress, irsa,
     kind::{self, ALBSYNC, ELBV2, NETWORKING},
     name,
     policy::Files,
-    service,
+    service, stored,
 };
 use crate::{
     id::ObjectRef,
@@ -39,6 +40,7 @@ pub(super) enum Typed {
     ServiceAccount(ServiceAccount),
     IamServiceAccount(IamServiceAccount),
     Namespace(BTreeMap<String, String>),
+    Secret(SecretShape),
     /// Carried as it is.
     Other,
 }
@@ -68,6 +70,7 @@ impl Metadata {
 pub(super) struct Context<'a> {
     pub file: &'a str,
     pub files: &'a Files<'a>,
+    pub checks: Checks,
 }
 
 /// All objects of one document: itself, or the items of a list.
@@ -92,7 +95,10 @@ pub(super) fn read(
         }
         return;
     }
-    let mut report = Report::default();
+    let mut report = Report {
+        checks: context.checks,
+        ..Report::default()
+    };
     documents.extend(object(field, context, &mut report));
     problems.append(&mut report.problems);
 }
@@ -185,7 +191,10 @@ fn typed(
         (ALBSYNC, "IAMServiceAccount") => {
             Typed::IamServiceAccount(irsa::iam_service_account(field, metadata, context, report))
         }
-        ("", "Namespace") => Typed::Namespace(metadata.labels.clone()),
+        ("", "Namespace") => Typed::Namespace(stored::namespace_labels(
+            &metadata.name,
+            metadata.labels.clone(),
+        )),
         ("", "ConfigMap") => {
             report.text_map(field, "data");
             Typed::Other
@@ -193,7 +202,11 @@ fn typed(
         ("", "Secret") => {
             report.text_map(field, "data");
             report.text_map(field, "stringData");
-            Typed::Other
+            Typed::Secret(SecretShape {
+                origin: field.origin(),
+                labels: metadata.labels.clone(),
+                keys: stored::secret_keys(field),
+            })
         }
         _ => Typed::Other,
     }

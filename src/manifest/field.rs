@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::Checks;
 use crate::{
     problem::{Located, Origin, Problem, codes, nearest::did_you_mean},
     yaml::Node,
@@ -77,6 +78,7 @@ pub(super) struct Report {
     pub object: Option<String>,
     /// The document is a Secret: none of its values may be shown.
     pub secret: bool,
+    pub checks: Checks,
 }
 
 impl Report {

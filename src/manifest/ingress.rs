@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    Checks,
     annotation::{
         self, CLASS, IngressOptions, On,
         value::{IpAddressType, Scheme, TargetType},
@@ -15,11 +16,14 @@ use crate::problem::{Located, Origin, Problem, codes, nearest::distance};
 
 mod backend;
 mod class;
+mod params;
 #[cfg(test)]
 mod tests;
 
+pub use backend::USE_ANNOTATION;
 pub use class::CONTROLLER;
-pub(super) use class::{class, params};
+pub(super) use class::class;
+pub(super) use params::params;
 
 /// One `networking.k8s.io/v1` Ingress.
 #[derive(Clone, Debug, PartialEq)]
@@ -207,6 +211,7 @@ pub(super) fn ingress(
     report.fields(field, &["apiVersion", "kind", "metadata", "spec", "status"]);
     let ours = Report {
         object: report.object.clone(),
+        checks: report.checks,
         ..Report::default()
     };
     let mut to = Sink {
@@ -282,19 +287,18 @@ fn read_spec(spec: &Field<'_>, ingress: &mut Ingress, to: &mut Sink<'_>) {
         );
     }
     if let Some(default) = spec.get("defaultBackend") {
-        to.ours
-            .not_served(spec.node.key_origin("defaultBackend"), "a default backend");
         ingress.default_backend = backend::read(&default, to);
-    }
-    if spec.get("tls").is_some() {
-        to.ours.not_served(spec.node.key_origin("tls"), "TLS");
     }
     for tls in to.report.list(spec, "tls") {
         to.report.fields(&tls, &["hosts", "secretName"]);
-        to.report.text(&tls, "secretName");
+        let secret = to.report.text(&tls, "secretName");
+        if let Some(secret) = secret.filter(|secret| !secret.value.is_empty()) {
+            to.report
+                .name(&tls.path_of("secretName"), &secret, name::subdomain);
+        }
         for host in to.report.list(&tls, "hosts") {
             if let Some(text) = to.report.as_text(&host) {
-                to.report.name(&host.path, &text, name::host);
+                to.report.name(&host.path, &text, name::tls_host);
                 ingress.tls_hosts.push(text);
             }
         }
@@ -400,14 +404,6 @@ fn check_path(
 ) {
     let name = field.path_of("path");
     let is_specific = path_type.value == PathType::ImplementationSpecific;
-    if is_specific {
-        to.ours.hinted(
-            codes::NOT_SERVED,
-            path_type.origin.clone(),
-            "pathType ImplementationSpecific is not served yet",
-            "use Exact or Prefix",
-        );
-    }
     let Some(path) = path.filter(|path| !path.value.is_empty()) else {
         if !is_specific
             && field
@@ -433,6 +429,14 @@ fn check_path(
         );
         return;
     }
+    let suffix = if path_type.value == PathType::Prefix {
+        2
+    } else {
+        0
+    };
+    if text.len() + suffix > MAX_CONDITION {
+        too_long(path.origin.clone(), &name, &mut to.ours);
+    }
     if is_specific {
         return;
     }
@@ -448,21 +452,14 @@ fn check_path(
             format!("{name} cannot be \"{text}\": Kubernetes refuses `{part}` in it"),
         );
     }
-    if text.contains(['*', '?']) {
+    // LBC finds it when it builds the rule, and so do our builders where its ways are asked for.
+    if text.contains(['*', '?']) && to.ours.checks == Checks::Strict {
         to.ours.hinted(
             codes::WILDCARD_PATH,
             path.origin.clone(),
             format!("{name} cannot be \"{text}\": Exact and Prefix paths have no wildcards"),
             "Prefix `/a` covers `/a` and all below it",
         );
-    }
-    let suffix = if path_type.value == PathType::Prefix {
-        2
-    } else {
-        0
-    };
-    if text.len() + suffix > MAX_CONDITION {
-        too_long(path.origin.clone(), &name, &mut to.ours);
     }
 }
 

@@ -24,6 +24,7 @@ mod kind;
 pub mod name;
 mod policy;
 pub mod service;
+mod stored;
 #[cfg(test)]
 mod tests;
 pub mod validate;
@@ -36,6 +37,17 @@ pub use irsa::{IamServiceAccount, ServiceAccount};
 pub use service::{Service, ServicePort, ServiceRef};
 pub use validate::{Check, Ownership, checks, ownership};
 
+/// Which checks hold: ours, or only what LBC's model builder refuses too (decision 14 of the spec).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Checks {
+    #[default]
+    Strict,
+    /// For take-over: whatever LBC builds is built, as LBC builds it. What it reads only when something asks for it is
+    /// left to the builders, and what it does not check is a warning.
+    Lbc,
+}
+
 /// How documents are read; everything that comes from the configuration.
 #[derive(Clone, Debug)]
 pub struct ParseOptions {
@@ -43,6 +55,7 @@ pub struct ParseOptions {
     pub watched: Vec<RepoPath>,
     /// Names of checks (problem codes) that are lowered to warnings; those that may not be lowered stay problems.
     pub lowered: BTreeSet<String>,
+    pub checks: Checks,
     /// The value of the annotation `kubernetes.io/ingress.class` that means us (LBC's `--ingress-class`).
     pub ingress_class: String,
     pub limits: Limits,
@@ -53,6 +66,7 @@ impl Default for ParseOptions {
         Self {
             watched: vec![RepoPath::from(".")],
             lowered: BTreeSet::new(),
+            checks: Checks::Strict,
             ingress_class: "alb".to_owned(),
             limits: Limits::default(),
         }
@@ -74,8 +88,19 @@ pub struct Manifests {
     pub service_accounts: Vec<ServiceAccount>,
     /// Namespaces that the commit declares, with their labels.
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// Secrets that the commit holds, by `namespace/name`: what they are like, never what is in them.
+    pub secrets: BTreeMap<String, SecretShape>,
     /// How many objects came from each watched path, for the empty guard (gitops G42).
     pub watched: BTreeMap<RepoPath, usize>,
+}
+
+/// A Secret without its values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretShape {
+    pub origin: Origin,
+    pub labels: BTreeMap<String, String>,
+    /// Names of the keys of `data` and `stringData` together.
+    pub keys: BTreeSet<String>,
 }
 
 /// One document bound for the cluster.
@@ -113,6 +138,7 @@ pub fn parse(snapshot: &Snapshot, options: &ParseOptions) -> Checked<Manifests> 
         let context = Context {
             file: path.as_str(),
             files: &files,
+            checks: options.checks,
         };
         let before = documents.len();
         for tree in &read.value {
@@ -125,9 +151,9 @@ pub fn parse(snapshot: &Snapshot, options: &ParseOptions) -> Checked<Manifests> 
             }
         }
     }
-    let findings = validate::run(&documents);
+    let findings = validate::run(&documents, options.checks);
     assemble(documents, findings, options, &mut manifests, &mut problems);
-    lower(&mut problems, &options.lowered);
+    lower(&mut problems, options);
     problems.sort();
     problems.dedup();
     Checked {
@@ -222,6 +248,13 @@ fn assemble(
                     .namespaces
                     .insert(document.object.reference.name.clone(), labels);
             }
+            Typed::Secret(shape) => {
+                let reference = &document.object.reference;
+                let namespace = reference.namespace.as_deref().unwrap_or_default();
+                manifests
+                    .secrets
+                    .insert(format!("{namespace}/{}", reference.name), shape);
+            }
             Typed::Other => {}
         }
         if is_sent {
@@ -233,7 +266,7 @@ fn assemble(
             Ownership::Ours => problems.append(&mut ingress.deferred),
             Ownership::Foreign => ingress.deferred.clear(),
             Ownership::Undecided => {
-                lower(&mut ingress.deferred, &options.lowered);
+                lower(&mut ingress.deferred, options);
                 ingress.deferred.sort();
             }
         }
@@ -257,11 +290,13 @@ fn assemble(
 }
 
 /// Makes warnings of problems whose check is lowered and may be (decision 14 of the spec).
-fn lower(problems: &mut [Problem], lowered: &BTreeSet<String>) {
+fn lower(problems: &mut [Problem], options: &ParseOptions) {
     for problem in problems {
-        if lowered.contains(&problem.code)
-            && codes::code(&problem.code).is_some_and(|code| code.lowerable)
-        {
+        let Some(code) = codes::code(&problem.code) else {
+            continue;
+        };
+        let is_lowered = code.lowerable && options.lowered.contains(&problem.code);
+        if is_lowered || (code.beyond_lbc && options.checks == Checks::Lbc) {
             problem.severity = Severity::Warning;
         }
     }

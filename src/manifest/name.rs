@@ -74,6 +74,12 @@ pub fn host(text: &str) -> Result<(), &'static str> {
         .ok_or("a lower-case DNS name, possibly with `*.` in front, and no address")
 }
 
+/// A host of `spec.tls`: the API server does not mind addresses there.
+pub fn tls_host(text: &str) -> Result<(), &'static str> {
+    subdomain(text.strip_prefix("*.").unwrap_or(text))
+        .map_err(|_| "a lower-case DNS name, possibly with `*.` in front")
+}
+
 /// Four numbers; longer addresses have colons, which no name has.
 fn is_address(text: &str) -> bool {
     text.split('.').count() == 4 && text.split('.').all(|part| part.parse::<u8>().is_ok())

@@ -7,7 +7,7 @@ use super::{
     document::Metadata,
     field::{Field, Report},
     ingress::PortRef,
-    name,
+    name, stored,
 };
 use crate::problem::{Located, Origin, Problem, codes};
 
@@ -34,6 +34,11 @@ pub struct Service {
     pub reference: ServiceRef,
     /// `ClusterIP` when absent, as the API server fills in.
     pub service_type: String,
+    /// `spec.clusterIP`, where git says it: `None` of a headless Service, empty, or an address.
+    pub cluster_ip: Option<String>,
+    /// Where git decides them ([`super::stored`]); otherwise facts know.
+    pub ip_families: Option<Vec<String>>,
+    pub external_name: Option<String>,
     pub ports: Vec<ServicePort>,
     /// Annotations under our prefix on the Service; they win over the Ingress's (ingress-model §0.3).
     pub options: IngressOptions,
@@ -45,6 +50,8 @@ pub struct ServicePort {
     pub origin: Origin,
     pub name: Option<String>,
     pub port: i32,
+    /// `TCP` when absent, as the API server fills in. LBC does not look at it (ingress-model §15.4).
+    pub protocol: String,
     /// `port` when absent, as the API server fills in.
     pub target_port: PortRef,
     /// Only where git pins it.
@@ -86,6 +93,9 @@ pub(super) fn service(field: &Field<'_>, metadata: &Metadata, report: &mut Repor
             name: metadata.name.clone(),
         },
         service_type: "ClusterIP".to_owned(),
+        cluster_ip: None,
+        ip_families: None,
+        external_name: None,
         ports: Vec::new(),
         options,
         annotations: metadata.located_annotations(),
@@ -100,16 +110,20 @@ pub(super) fn service(field: &Field<'_>, metadata: &Metadata, report: &mut Repor
     if let Some(service_type) = report.one_of(&spec, "type", &types) {
         service_type.value.clone_into(&mut service.service_type);
     }
-    report.text_map(&spec, "selector");
+    let selector = report.text_map(&spec, "selector");
+    service.cluster_ip = report.text(&spec, "clusterIP").map(|text| text.value);
+    let is_headless = service.cluster_ip.as_deref() == Some("None");
     if service.service_type == "ExternalName" {
-        report.required_text(&spec, "externalName");
-    } else if spec.get("ports").is_none() && !is_headless(&spec) {
+        let name = report.required_text(&spec, "externalName");
+        service.external_name = name.map(|text| text.value);
+    } else if spec.get("ports").is_none() && !is_headless {
         report.problem(
             codes::MISSING_FIELD,
             spec.node.key_origin("ports"),
             "spec.ports is missing",
         );
     }
+    service.ip_families = ip_families(&spec, &service, is_headless, !selector.is_empty(), report);
     let fields = report.list(&spec, "ports");
     for field in &fields {
         service
@@ -122,9 +136,38 @@ pub(super) fn service(field: &Field<'_>, metadata: &Metadata, report: &mut Repor
     service
 }
 
-fn is_headless(spec: &Field<'_>) -> bool {
-    spec.get("clusterIP")
-        .is_some_and(|address| address.value() == "None")
+fn ip_families(
+    spec: &Field<'_>,
+    service: &Service,
+    is_headless: bool,
+    has_selector: bool,
+    report: &mut Report,
+) -> Option<Vec<String>> {
+    let policies = ["SingleStack", "PreferDualStack", "RequireDualStack"].map(|word| (word, word));
+    let policy = report.one_of(spec, "ipFamilyPolicy", &policies);
+    let mut listed = Vec::new();
+    for family in report.list(spec, "ipFamilies") {
+        let Some(text) = report.as_text(&family) else {
+            continue;
+        };
+        if !matches!(text.value.as_str(), "IPv4" | "IPv6") || listed.contains(&text.value) {
+            report.hinted(
+                codes::BAD_VALUE,
+                text.origin,
+                format!("{} cannot be \"{}\"", family.path, text.value),
+                "it is IPv4 or IPv6, each once",
+            );
+            continue;
+        }
+        listed.push(text.value);
+    }
+    stored::ip_families(
+        listed,
+        policy.map(|policy| policy.value),
+        &service.service_type,
+        is_headless,
+        has_selector,
+    )
 }
 
 fn port(field: &Field<'_>, service_type: &str, report: &mut Report) -> Option<ServicePort> {
@@ -145,11 +188,8 @@ fn port(field: &Field<'_>, service_type: &str, report: &mut Report) -> Option<Se
     if let Some(name) = &name {
         report.name(&field.path_of("name"), name, name::label);
     }
-    report.one_of(
-        field,
-        "protocol",
-        &["TCP", "UDP", "SCTP"].map(|word| (word, ())),
-    );
+    let protocols = ["TCP", "UDP", "SCTP"].map(|word| (word, word));
+    let protocol = report.one_of(field, "protocol", &protocols);
     report.text(field, "appProtocol");
     report.required(field, "port");
     let port = report.integer(field, "port", 1..=65_535);
@@ -185,7 +225,10 @@ fn port(field: &Field<'_>, service_type: &str, report: &mut Report) -> Option<Se
         origin: field.origin(),
         name: name.map(|name| name.value),
         port,
-        target_port: target_port.unwrap_or(PortRef::Number(port)),
+        protocol: protocol
+            .map_or(stored::PROTOCOL, |protocol| protocol.value)
+            .to_owned(),
+        target_port: stored::target_port(target_port, port),
         node_port: node_port.and_then(|number| i32::try_from(number.value).ok()),
     })
 }

@@ -313,12 +313,12 @@ fn each_document_defect_has_its_place() {
             "a.yaml:5:15: problem[bad-value]: IngressClass b: spec.controller is \"ingress.k8s.aws/abl\"; did you mean \"ingress.k8s.aws/alb\"?",
         ),
         (
-            "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: b}\nspec:\n  controller: ingress.k8s.aws/alb\n  parameters: {apiGroup: elbv2.k8s.aws, kind: IngressClassParams, name: p}\n",
-            "a.yaml:6:3: problem[not-served]: IngressClass b: an IngressClass with parameters is not served yet",
+            "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: b}\nspec:\n  controller: ingress.k8s.aws/alb\n  parameters: {apiGroup: elbv2.k8s.aws, kind: IngressClassParams, name: p, scope: Clusters}\n",
+            "a.yaml:6:83: problem[bad-value]: IngressClass b: spec.parameters.scope cannot be \"Clusters\"; it is one of Cluster, Namespace",
         ),
         (
-            "apiVersion: elbv2.k8s.aws/v1beta1\nkind: IngressClassParams\nmetadata: {name: b}\nspec:\n  scheme: internal\n",
-            "a.yaml:5:3: problem[not-served]: IngressClassParams b: scheme of IngressClassParams is not served yet",
+            "apiVersion: elbv2.k8s.aws/v1beta1\nkind: IngressClassParams\nmetadata: {name: b}\nspec:\n  scheme: public\n",
+            "a.yaml:5:11: problem[bad-value]: IngressClassParams b: spec.scheme cannot be \"public\"; it is one of internal, internet-facing",
         ),
         (
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nkind: Secret\n",

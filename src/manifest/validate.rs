@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    IamServiceAccount, Ingress, IngressClass, ParseOptions, Service,
+    Checks, IamServiceAccount, Ingress, IngressClass, ParseOptions, Service,
     document::{Document, Typed},
     ingress::{BackendUse, CONTROLLER, PortRef},
+    stored,
 };
 use crate::{
     id::ObjectKey,
@@ -22,6 +23,8 @@ const TARGET_TYPE: &str = "alb.ingress.kubernetes.io/target-type";
 pub struct Check {
     pub name: &'static str,
     pub doc: &'static str,
+    /// LBC finds it only when something asks for it: so do our builders, where its ways are asked for.
+    is_asked: bool,
     run: fn(&Whole<'_>) -> Vec<Finding>,
 }
 
@@ -34,26 +37,31 @@ const CHECKS: &[Check] = &[
     Check {
         name: codes::DUPLICATE_OBJECT,
         doc: "No object is defined by two documents, whatever their files or API versions (gitops R12).",
+        is_asked: false,
         run: duplicate_objects,
     },
     Check {
         name: codes::SEVERAL_DEFAULT_CLASSES,
         doc: "At most one IngressClass is the default: with two, Ingresses without a class cannot be created.",
+        is_asked: false,
         run: several_default_classes,
     },
     Check {
         name: codes::SERVICE_PORT,
         doc: "A backend's port exists on its Service, where git holds that Service.",
+        is_asked: true,
         run: service_ports,
     },
     Check {
         name: codes::NODE_PORT,
         doc: "A backend with instance targets is a Service with node ports, where git holds that Service.",
+        is_asked: true,
         run: node_ports,
     },
     Check {
         name: codes::IAM_DUPLICATE,
         doc: "One ServiceAccount and one role name are declared by one IAMServiceAccount only (irsa.md §9.1).",
+        is_asked: false,
         run: iam_duplicates,
     },
 ];
@@ -80,10 +88,11 @@ impl Finding {
 }
 
 /// Runs all checks.
-pub(super) fn run(documents: &[Document]) -> Vec<Finding> {
+pub(super) fn run(documents: &[Document], checks: Checks) -> Vec<Finding> {
     let whole = Whole { documents };
     CHECKS
         .iter()
+        .filter(|check| checks == Checks::Strict || !check.is_asked)
         .flat_map(|check| (check.run)(&whole))
         .collect()
 }
@@ -121,7 +130,7 @@ pub fn ownership(ingress: &Ingress, classes: &[IngressClass], options: &ParseOpt
     }
     let found = match &ingress.class_name {
         Some(name) => classes.iter().find(|class| class.name == name.value),
-        None => classes.iter().find(|class| class.is_default),
+        None => stored::default_class(classes),
     };
     found.map_or(Ownership::Undecided, by_controller)
 }

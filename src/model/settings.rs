@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::elb::{Scheme, TargetType};
 use crate::id::Arn;
+pub use crate::manifest::Checks;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -31,16 +32,6 @@ pub struct Settings {
     pub iam: IamSettings,
     /// Names of checks lowered to warnings.
     pub lowered: BTreeSet<String>,
-}
-
-/// Which checks hold: ours, or only what LBC's model builder refuses too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Checks {
-    #[default]
-    Strict,
-    /// For take-over: whatever LBC builds is built, as LBC builds it.
-    Lbc,
 }
 
 /// LBC's flags with LBC's defaults.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::value::{
-    Condition, IpAddressType, Protocol, ProtocolVersion, Scheme, TargetType, Transform,
+    Condition, IpAddressType, Protocol, ProtocolVersion, Scheme, TargetType, Transform, words,
 };
 use crate::{
     manifest::ingress::PortRef,
@@ -203,12 +203,10 @@ pub struct AuthOptions {
     pub session_timeout: Option<Setting<i64>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthType {
-    None,
-    Oidc,
-    Cognito,
-}
+words!(
+    /// How users sign in.
+    AuthType { None "none", Oidc "oidc", Cognito "cognito" }
+);
 
 /// Absent fields are the empty text, as LBC takes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

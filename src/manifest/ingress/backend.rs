@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// A port of this name takes its action from an annotation (ingress-model.md §2.4).
-const USE_ANNOTATION: &str = "use-annotation";
+pub const USE_ANNOTATION: &str = "use-annotation";
 
 /// Reads one backend; its place is that of the Service's name.
 pub(super) fn read(field: &Field<'_>, to: &mut Sink<'_>) -> Option<Located<Backend>> {
@@ -27,7 +27,6 @@ pub(super) fn read(field: &Field<'_>, to: &mut Sink<'_>) -> Option<Located<Backe
         to.report.fields(&resource, &["apiGroup", "kind", "name"]);
         to.report.required_text(&resource, "kind");
         to.report.required_text(&resource, "name");
-        to.ours.not_served(resource.origin(), "a resource backend");
         return Some(Located::new(Backend::Resource, resource.origin()));
     }
     let Some(service) = service else {
@@ -51,10 +50,12 @@ pub(super) fn read(field: &Field<'_>, to: &mut Sink<'_>) -> Option<Located<Backe
         .required(&service, "port")
         .and_then(|port| port_reference(&port, to));
     let (name, port) = (name?, port?);
-    to.uses.push(BackendUse {
-        service: name.clone(),
-        port: port.clone(),
-    });
+    if port.value != PortRef::Name(USE_ANNOTATION.to_owned()) {
+        to.uses.push(BackendUse {
+            service: name.clone(),
+            port: port.clone(),
+        });
+    }
     let backend = Backend::Service {
         name: name.value,
         port: port.value,
@@ -90,12 +91,7 @@ fn port_reference(field: &Field<'_>, to: &mut Sink<'_>) -> Option<Located<PortRe
         }
         (true, false) => {
             let name = name?;
-            if name.value == USE_ANNOTATION {
-                to.ours
-                    .not_served(name.origin.clone(), "an action from an annotation");
-            } else {
-                to.report.name(&field.path_of("name"), &name, name::port);
-            }
+            to.report.name(&field.path_of("name"), &name, name::port);
             Some(Located::new(PortRef::Name(name.value), name.origin))
         }
         (false, true) => {

@@ -1,6 +1,6 @@
 //! IngressClass and IngressClassParams.
 
-use super::{IngressClass, IngressClassParams, IngressClassParamsSpec};
+use super::IngressClass;
 use crate::{
     manifest::{
         document::Metadata,
@@ -55,7 +55,11 @@ pub(in crate::manifest) fn class(
             let kind = report.required_text(&parameters, "kind");
             let name = report.required_text(&parameters, "name");
             report.text(&parameters, "namespace");
-            report.text(&parameters, "scope");
+            report.one_of(
+                &parameters,
+                "scope",
+                &["Cluster", "Namespace"].map(|word| (word, ())),
+            );
             class.parameters = Some(Located::new(
                 (
                     group.map(|text| text.value).unwrap_or_default(),
@@ -65,58 +69,6 @@ pub(in crate::manifest) fn class(
                 parameters.origin(),
             ));
         }
-        if class.controller == CONTROLLER {
-            report.not_served(
-                spec.node.key_origin("parameters"),
-                "an IngressClass with parameters",
-            );
-        }
     }
     class
-}
-
-/// Fields of IngressClassParams (ingress-model.md §1.2).
-const PARAMS: &[&str] = &[
-    "loadBalancerName",
-    "certificateArn",
-    "namespaceSelector",
-    "group",
-    "scheme",
-    "inboundCIDRs",
-    "sslPolicy",
-    "sslRedirectPort",
-    "subnets",
-    "ipAddressType",
-    "tags",
-    "targetType",
-    "loadBalancerAttributes",
-    "listeners",
-    "minimumLoadBalancerCapacity",
-    "ipamConfiguration",
-    "prefixListsIDs",
-    "PrefixListsIDs",
-    "wafv2AclArn",
-    "wafv2AclName",
-];
-
-pub(in crate::manifest) fn params(
-    field: &Field<'_>,
-    metadata: &Metadata,
-    report: &mut Report,
-) -> IngressClassParams {
-    report.fields(field, &["apiVersion", "kind", "metadata", "spec"]);
-    let spec = field.get("spec");
-    if let Some(spec) = &spec {
-        report.fields(spec, PARAMS);
-        for (key, origin, child) in spec.entries() {
-            if PARAMS.contains(&key) && !child.value().is_null() {
-                report.not_served(origin, &format!("{key} of IngressClassParams"));
-            }
-        }
-    }
-    IngressClassParams {
-        origin: field.origin(),
-        name: metadata.name.clone(),
-        spec: IngressClassParamsSpec::default(),
-    }
 }

@@ -9,11 +9,11 @@ use super::{
     name::GroupId,
     security_group,
     target_group::TargetGroups,
-    waiting,
+    unserved, waiting,
 };
 use crate::{
     id::{ObjectRef, StackId},
-    manifest::{Ingress, IngressClass},
+    manifest::Ingress,
     model::desired::{Desired, GroupStack, Member},
     problem::{Problem, Severity, codes},
 };
@@ -44,7 +44,7 @@ pub(super) fn build_all(input: &Input, report: &mut Report, desired: &mut Desire
             Class::Foreign => continue,
             Class::Unknown(wait) => Err(vec![wait]),
             Class::Ours(class) => {
-                let mut waits = unserved(ingress, class);
+                let mut waits = unserved::waits(ingress, class, input);
                 waits.extend(deferred(ingress, report));
                 if waits.is_empty() {
                     build(&group, input, report)
@@ -101,27 +101,6 @@ fn member(ingress: &Ingress) -> Member {
         },
         origin: ingress.origin.clone(),
     }
-}
-
-/// What parsing reports as not served yet: whatever the reason that it came here, it is never ignored.
-fn unserved(ingress: &Ingress, class: Option<&IngressClass>) -> Vec<Wait> {
-    let mut waits = Vec::new();
-    if let Some(parameters) = class.and_then(|class| class.parameters.as_ref()) {
-        waits.push(Wait::new(
-            &parameters.origin,
-            "IngressClassParams are not served yet",
-        ));
-    }
-    if let Some(backend) = &ingress.default_backend {
-        waits.push(Wait::new(
-            &backend.origin,
-            "default backends are not served yet",
-        ));
-    }
-    if let Some(host) = ingress.tls_hosts.first() {
-        waits.push(Wait::new(&host.origin, "TLS is not served yet"));
-    }
-    waits
 }
 
 /// What parsing found and could not hold against an Ingress before it was known to be ours.

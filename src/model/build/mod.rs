@@ -31,6 +31,7 @@ mod security_group;
 mod subnet;
 mod tag;
 mod target_group;
+mod unserved;
 
 /// What the commit wants, given the facts. Pure; the order of documents and facts never matters.
 pub fn build(manifests: &Manifests, facts: &Facts, settings: &Settings) -> Checked<Desired> {
