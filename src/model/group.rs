@@ -8,11 +8,19 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+mod add_on;
 pub mod build;
+mod class;
 pub mod context;
+mod frontend_nlb;
+mod inbound;
 pub mod listener;
+mod load_balancer;
+mod member;
 pub mod merge;
 pub mod port;
+mod security_group;
+mod subnet;
 pub mod tag;
 
 pub use super::build::name::GroupId;

@@ -18,6 +18,9 @@ use crate::{
 /// Hex digits of a hash that a name carries.
 const HASH_LENGTH: usize = 10;
 
+/// Bytes of the balancer's name that the frontend NLB's keeps.
+const NLB_NAME_KEEPS: usize = 28;
+
 /// Which balancer an Ingress belongs to (ingress-model §1.3).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupId {
@@ -40,6 +43,45 @@ impl GroupId {
     /// The scheme is in the hash: a changed scheme needs a new balancer, whose name must not be the old one's.
     pub fn load_balancer_name(&self, cluster: &str, scheme: Scheme) -> String {
         self.with_hash(&hash(&[cluster, &self.to_string(), scheme.as_str()]))
+    }
+
+    /// The frontend NLB's: from the balancer's name, cut without tidying; from a hash where that is explicitly empty
+    /// (ingress-model §3.1, §15.5).
+    pub fn nlb_name(&self, cluster: &str, scheme: Scheme, balancer: &str) -> String {
+        if !balancer.is_empty() {
+            let kept = balancer.len().min(NLB_NAME_KEEPS);
+            let kept = balancer.as_bytes().get(..kept).unwrap_or_default();
+            return format!("{}-nlb", String::from_utf8_lossy(kept));
+        }
+        let hash = hash(&[cluster, &self.to_string(), scheme.as_str()]);
+        match self {
+            Self::Implicit { namespace, name } => format!(
+                "k8s-{}-{}-{}-nlb",
+                cut(8, namespace),
+                cut(8, name),
+                cut(6, &hash)
+            ),
+            Self::Explicit(name) => format!("k8s-{}-{}-nlb", cut(16, name), cut(8, &hash)),
+        }
+    }
+
+    /// The target group behind one port of the frontend NLB.
+    pub fn nlb_target_group_name(
+        &self,
+        cluster: &str,
+        port: i32,
+        health_check_port: &str,
+        health_check_protocol: &str,
+    ) -> String {
+        self.with_hash(&hash(&[
+            cluster,
+            &self.to_string(),
+            &port.to_string(),
+            "alb",
+            "TCP",
+            health_check_port,
+            health_check_protocol,
+        ]))
     }
 
     pub fn security_group_name(&self, cluster: &str) -> String {
@@ -257,6 +299,28 @@ mod tests {
             ..base
         };
         assert_eq!(by_name.id(), "default/app-aws-ingress-app1:http");
+    }
+
+    #[test]
+    fn names_of_the_frontend_nlb_follow_the_balancer() {
+        // ingress-model §12.2, §15.5
+        let group = implicit("default", "app-aws-ingress");
+        let of = |balancer: &str| group.nlb_name("mz-k8s", Scheme::InternetFacing, balancer);
+        assert_eq!(
+            of("k8s-default-appawsin-d61ace8b4a"),
+            "k8s-default-appawsin-d61ace8-nlb"
+        );
+        assert_eq!(of("mine"), "mine-nlb");
+        assert_eq!(of(""), "k8s-default-appawsin-d61ace-nlb");
+        let explicit = GroupId::Explicit("team-a.shared-edge.prod".into());
+        assert_eq!(
+            explicit.nlb_name("mz-k8s", Scheme::Internal, ""),
+            "k8s-teamasharededgep-a39c37ad-nlb"
+        );
+        assert_eq!(
+            group.nlb_target_group_name("mz-k8s", 80, "traffic-port", "HTTP"),
+            "k8s-default-appawsin-821871fe74"
+        );
     }
 
     #[test]

@@ -1,21 +1,139 @@
-//! One group from its members: each aspect in its file, in LBC's order (ingress-model §0.1).
+//! One group from its members, and all groups of a commit: each aspect in its file, in LBC's order (ingress-model §0.1).
+
+use std::collections::BTreeMap;
 
 use super::{
-    GroupModel,
+    GroupModel, add_on,
     context::{GroupInput, Input, Refused, Report},
+    frontend_nlb, listener, load_balancer, member, port,
+};
+use crate::{
+    id::ObjectRef,
+    manifest::{Ingress, Manifests},
+    model::{
+        desired::Member,
+        facts::Facts,
+        settings::{Checks, Settings},
+    },
+    problem::Problem,
 };
 
 /// A part of the model, or [`Refused`] when its problem has been told.
 pub type Built<T> = Result<T, Refused>;
 
-/// Builds one group; the problems are in the report.
+/// All groups of a commit.
+#[derive(Debug, Default)]
+pub struct GroupsResult {
+    /// By group id; one that is refused has its reasons among the problems.
+    pub groups: BTreeMap<String, Built<GroupModel>>,
+    /// In the order of their places, each once.
+    pub problems: Vec<Problem>,
+    /// Ingresses that may be ours: nobody looked up what the cluster's default class is.
+    pub undecided: Vec<Member>,
+}
+
+/// Builds every group that the documents ask for; one that is refused holds up no other.
+pub fn build_all(manifests: &Manifests, facts: &Facts, settings: &Settings) -> GroupsResult {
+    let input = Input::new(manifests, facts, settings);
+    let grouping = member::group(&input);
+    // The reasons for leaving an Ingress out obey the same settings as all others.
+    let told = Report::new(settings);
+    for problem in grouping.problems {
+        told.add(problem);
+    }
+    let mut problems = told.finish();
+    let mut groups = BTreeMap::new();
+    for (id, group) in grouping.groups {
+        let built = if grouping.refused.contains(&id) {
+            Err(Refused)
+        } else {
+            let report = Report::new(settings);
+            let built = build(&input, &group, &report);
+            problems.extend(report.finish());
+            built
+        };
+        groups.insert(id, built);
+    }
+    settle(&mut problems);
+    GroupsResult {
+        groups,
+        problems,
+        undecided: grouping.undecided.into_iter().map(as_member).collect(),
+    }
+}
+
+/// Puts problems in order; of one told twice at one place the more severe stays.
+pub fn settle(problems: &mut Vec<Problem>) {
+    problems.sort_by(|a, b| {
+        let key = |problem: &'_ Problem| std::cmp::Reverse(problem.severity);
+        (&a.origin, &a.code, &a.object, &a.message, key(a)).cmp(&(
+            &b.origin,
+            &b.code,
+            &b.object,
+            &b.message,
+            key(b),
+        ))
+    });
+    problems.dedup_by(|next, kept| {
+        (&next.origin, &next.code, &next.object, &next.message)
+            == (&kept.origin, &kept.code, &kept.object, &kept.message)
+    });
+}
+
+/// Builds one group; the problems are in the report. It goes on after a mistake, so that all are found.
 ///
 /// # Errors
 /// Something of it could not be made.
-pub fn build(
-    _input: &Input<'_>,
-    _group: &GroupInput<'_>,
-    _report: &Report<'_>,
-) -> Built<GroupModel> {
-    Err(Refused)
+pub fn build(input: &Input<'_>, group: &GroupInput<'_>, report: &Report<'_>) -> Built<GroupModel> {
+    if input.settings.checks == Checks::Strict {
+        // What parsing could not hold against an Ingress before it was known to be ours.
+        for member in &group.members {
+            for problem in &member.ingress.deferred {
+                report.add(problem.clone());
+            }
+        }
+    }
+    let ports = port::build(input, group, report);
+    let placed = load_balancer::build(input, group, ports.as_ref().ok(), report);
+    let listeners = ports
+        .as_ref()
+        .map_err(|refused| *refused)
+        .and_then(|ports| listener::build_all(input, group, ports, &placed.reach, report));
+    let add_ons = add_on::build(input, group, report);
+    let frontend_nlb = match (&ports, &placed.load_balancer) {
+        (Ok(ports), Ok(balancer)) => frontend_nlb::build(input, group, ports, balancer, report),
+        _ => Err(Refused),
+    };
+    let (ports, listeners) = (ports?, listeners?);
+    let model = GroupModel {
+        members: group
+            .members
+            .iter()
+            .map(|member| as_member(member.ingress))
+            .collect(),
+        security_group: placed.security_groups?.managed,
+        load_balancer: placed.load_balancer?,
+        listeners: listeners.listeners,
+        target_groups: listeners.target_groups,
+        certificates: ports.requests,
+        add_ons: add_ons?,
+        frontend_nlb: frontend_nlb?,
+    };
+    if report.is_refused() {
+        Err(Refused)
+    } else {
+        Ok(model)
+    }
+}
+
+fn as_member(ingress: &Ingress) -> Member {
+    Member {
+        reference: ObjectRef {
+            api_version: "networking.k8s.io/v1".to_owned(),
+            kind: "Ingress".to_owned(),
+            namespace: Some(ingress.namespace.clone()),
+            name: ingress.name.clone(),
+        },
+        origin: ingress.origin.clone(),
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use super::inbound::{Inbound, MemberInbound, inbound, merge as merge_inbound};
 use super::{
     build::Built,
     context::{MemberInput, Refused, Report},
@@ -168,42 +169,4 @@ pub fn agree_keys<'a>(
         .into_iter()
         .map(|(key, given)| (key.to_owned(), given.value.to_owned()))
         .collect())
-}
-
-/// Who may reach a port of the balancer (ingress-model §3.6), each as text, sorted and once.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inbound {
-    pub ipv4: BTreeSet<String>,
-    pub ipv6: BTreeSet<String>,
-    pub prefix_lists: BTreeSet<String>,
-}
-
-/// What one member says of whom it lets in, the same for each of its ports.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MemberInbound<'a> {
-    pub inbound: Inbound,
-    /// Where its CIDRs stand, if it gives any.
-    pub cidrs: Option<(&'a Origin, String)>,
-    /// Where its prefix lists stand, if it gives any.
-    pub prefix_lists: Option<(&'a Origin, String)>,
-}
-
-/// Reads and checks what a member says of whom it lets in.
-///
-/// # Errors
-/// A CIDR is none.
-pub fn inbound<'a>(_member: MemberInput<'a>, _report: &Report<'_>) -> Built<MemberInbound<'a>> {
-    Ok(MemberInbound::default())
-}
-
-/// The members that listen on one port as one (ingress-model §3.7).
-///
-/// # Errors
-/// Those who give CIDRs give different ones, or so with prefix lists.
-pub fn merge_inbound<'a>(
-    _port: u16,
-    _members: &[(MemberInput<'a>, &MemberInbound<'a>)],
-    _report: &Report<'_>,
-) -> Built<Inbound> {
-    Ok(Inbound::default())
 }

@@ -1,0 +1,293 @@
+//! Which Ingresses are ours, and with which parameters (ingress-model §1.1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::context::Input;
+use crate::{
+    manifest::{
+        Ingress, IngressClass, IngressClassParams,
+        ingress::{CONTROLLER, LabelSelector},
+    },
+    problem::{Located, Problem, codes, nearest::did_you_mean},
+};
+
+/// Value of the older class annotation that counts when the configuration names none.
+const FALLBACK_CLASS: &str = "alb";
+/// What `spec.parameters` of an IngressClass must name.
+const PARAMS_GROUP: &str = "elbv2.k8s.aws";
+const PARAMS_KIND: &str = "IngressClassParams";
+/// The label that the API server gives every namespace.
+const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
+
+/// Whether an Ingress is ours to serve.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Class<'a> {
+    /// With these parameters, where its class has any.
+    Ours(Option<&'a IngressClassParams>),
+    Foreign,
+    /// It has no class, and the cluster's default class was not looked up.
+    Undecided,
+    /// Its class is wrong, or cannot be told.
+    Invalid(Box<Problem>),
+    /// Several classes are the default: the API server would not say which.
+    SeveralDefaults(Box<Problem>),
+}
+
+/// The decision of ingress-model §1.1, in its order.
+pub fn class_of<'a>(ingress: &Ingress, input: &Input<'a>) -> Class<'a> {
+    if let Some(annotation) = &ingress.class_annotation {
+        // IngressClasses are not even read on this path.
+        let ours = match input.settings.ingress_class.as_str() {
+            "" => ["", FALLBACK_CLASS].contains(&annotation.value.as_str()),
+            ours => ours == annotation.value,
+        };
+        return if ours {
+            Class::Ours(None)
+        } else {
+            Class::Foreign
+        };
+    }
+    match &ingress.class_name {
+        Some(class) => named_class(ingress, class, input),
+        None => default_class(ingress, input),
+    }
+}
+
+fn named_class<'a>(ingress: &Ingress, wanted: &Located<String>, input: &Input<'a>) -> Class<'a> {
+    let name = wanted.value.as_str();
+    if let Some(class) = class_in_git(name, input) {
+        return of_git(ingress, class, input);
+    }
+    let invalid = |code: &str, message: String, hint: Option<String>| {
+        let mut problem =
+            Problem::new(code, wanted.origin.clone(), message).of(object_name(ingress));
+        problem.hint = hint;
+        Class::Invalid(Box::new(problem))
+    };
+    let Some(classes) = &input.facts.ingress_classes else {
+        return invalid(
+            codes::FACT_MISSING,
+            format!("IngressClass `{name}` is not in git, and the cluster's were not looked up"),
+            None,
+        );
+    };
+    match classes.get(name) {
+        Some((controller, _)) if controller == CONTROLLER => Class::Ours(None),
+        Some(_) => Class::Foreign,
+        None => {
+            let in_git = input.manifests.classes.iter();
+            let known: BTreeSet<&str> = in_git
+                .map(|class| class.name.as_str())
+                .chain(classes.keys().map(String::as_str))
+                .collect();
+            invalid(
+                codes::UNKNOWN_INGRESS_CLASS,
+                format!("IngressClass `{name}` does not exist"),
+                did_you_mean(name, known),
+            )
+        }
+    }
+}
+
+fn default_class<'a>(ingress: &Ingress, input: &Input<'a>) -> Class<'a> {
+    let in_git = input.manifests.classes.iter();
+    let mut defaults: BTreeMap<&str, (&str, Option<&'a IngressClass>)> = in_git
+        .filter(|class| class.is_default)
+        .map(|class| {
+            (
+                class.name.as_str(),
+                (class.controller.as_str(), Some(class)),
+            )
+        })
+        .collect();
+    for (name, (controller, is_default)) in input.facts.ingress_classes.iter().flatten() {
+        if *is_default && class_in_git(name, input).is_none() {
+            defaults.insert(name, (controller, None));
+        }
+    }
+    if defaults.len() > 1 {
+        let names: Vec<_> = defaults.keys().copied().collect();
+        return Class::SeveralDefaults(Box::new(
+            Problem::new(
+                codes::SEVERAL_DEFAULT_CLASSES,
+                ingress.origin.clone(),
+                format!(
+                    "no class is given, and there are several default ones: {}",
+                    names.join(", ")
+                ),
+            )
+            .of(object_name(ingress))
+            .hint("set spec.ingressClassName"),
+        ));
+    }
+    match defaults.into_values().next() {
+        Some((_, Some(class))) => of_git(ingress, class, input),
+        Some((CONTROLLER, None)) => Class::Ours(None),
+        Some(_) => Class::Foreign,
+        None if input.settings.ingress_class.is_empty() => Class::Ours(None),
+        None if input.facts.ingress_classes.is_none() => Class::Undecided,
+        None => Class::Foreign,
+    }
+}
+
+/// A class that git holds, with its parameters.
+fn of_git<'a>(ingress: &Ingress, class: &'a IngressClass, input: &Input<'a>) -> Class<'a> {
+    if class.controller != CONTROLLER {
+        return Class::Foreign;
+    }
+    match params_of(ingress, class, input) {
+        Ok(params) => Class::Ours(params),
+        Err(problem) => Class::Invalid(problem),
+    }
+}
+
+fn params_of<'a>(
+    ingress: &Ingress,
+    class: &'a IngressClass,
+    input: &Input<'a>,
+) -> Result<Option<&'a IngressClassParams>, Box<Problem>> {
+    let Some(parameters) = &class.parameters else {
+        return Ok(None);
+    };
+    let wrong = |message: String, hint: Option<String>| {
+        let origin = parameters.origin.clone();
+        let mut problem = Problem::new(codes::BAD_CLASS, origin, message).of(object_name(ingress));
+        problem.hint = hint;
+        problem.also = Some(ingress.origin.clone());
+        Box::new(problem)
+    };
+    let (group, kind, name) = &parameters.value;
+    if group != PARAMS_GROUP || kind != PARAMS_KIND {
+        return Err(wrong(
+            format!(
+                "the parameters of IngressClass `{}` are of kind `{kind}` in group `{group}`",
+                class.name
+            ),
+            Some(format!(
+                "they are of kind {PARAMS_KIND} in group {PARAMS_GROUP}"
+            )),
+        ));
+    }
+    let candidates = input.manifests.params.iter();
+    let found = candidates
+        .filter(|params| &params.name == name)
+        .min_by_key(|params| &params.origin);
+    let Some(params) = found else {
+        let known = input.manifests.params.iter();
+        let known: BTreeSet<&str> = known.map(|params| params.name.as_str()).collect();
+        return Err(wrong(
+            format!(
+                "{PARAMS_KIND} `{name}`, which IngressClass `{}` names, does not exist",
+                class.name
+            ),
+            did_you_mean(name, known),
+        ));
+    };
+    if let Some(selector) = &params.spec.namespace_selector {
+        selects(ingress, params, selector, input)?;
+    }
+    Ok(Some(params))
+}
+
+/// Whether the parameters' `namespaceSelector` takes the Ingress's namespace.
+fn selects(
+    ingress: &Ingress,
+    params: &IngressClassParams,
+    selector: &Located<LabelSelector>,
+    input: &Input<'_>,
+) -> Result<(), Box<Problem>> {
+    let wrong = |code: &str, message: String| {
+        Box::new(
+            Problem::new(code, selector.origin.clone(), message)
+                .of(object_name(ingress))
+                .also(ingress.origin.clone()),
+        )
+    };
+    let namespace = ingress.namespace.as_str();
+    let in_git = input.manifests.namespaces.get(namespace);
+    let in_cluster = || input.facts.namespaces.as_ref()?.get(namespace);
+    let labels = match (in_git.or_else(in_cluster), &input.facts.namespaces) {
+        (Some(labels), _) => labels,
+        (None, None) => {
+            return Err(wrong(
+                codes::FACT_MISSING,
+                format!(
+                    "namespace `{namespace}` is not in git, and the cluster's labels of it were not looked up"
+                ),
+            ));
+        }
+        (None, Some(_)) => {
+            return Err(wrong(
+                codes::BAD_CLASS,
+                format!("namespace `{namespace}`, whose labels decide, does not exist"),
+            ));
+        }
+    };
+    let label = |key: &str| match key {
+        NAMESPACE_NAME => Some(namespace),
+        _ => labels.get(key).map(String::as_str),
+    };
+    match matches(&selector.value, label) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(wrong(
+            codes::BAD_CLASS,
+            format!(
+                "the namespaceSelector of {PARAMS_KIND} `{}` does not take namespace `{namespace}`",
+                params.name
+            ),
+        )),
+        Err(reason) => Err(wrong(
+            codes::BAD_CLASS,
+            format!(
+                "the namespaceSelector of {PARAMS_KIND} `{}` is no selector: {reason}",
+                params.name
+            ),
+        )),
+    }
+}
+
+/// Kubernetes' label selection; an empty selector takes everything.
+fn matches<'l>(
+    selector: &LabelSelector,
+    label: impl Fn(&str) -> Option<&'l str>,
+) -> Result<bool, String> {
+    let mut all = selector
+        .match_labels
+        .iter()
+        .all(|(key, value)| label(key) == Some(value));
+    for (key, operator, values) in &selector.match_expressions {
+        let found = label(key);
+        let is_among = || found.is_some_and(|found| values.iter().any(|value| value == found));
+        let holds = match (operator.as_str(), values.is_empty()) {
+            ("In", false) => is_among(),
+            ("NotIn", false) => !is_among(),
+            ("Exists", true) => found.is_some(),
+            ("DoesNotExist", true) => found.is_none(),
+            ("In" | "NotIn", true) => {
+                return Err(format!("{operator} of \"{key}\" needs values"));
+            }
+            ("Exists" | "DoesNotExist", false) => {
+                return Err(format!("{operator} of \"{key}\" takes no values"));
+            }
+            _ => {
+                return Err(format!(
+                    "operator \"{operator}\" is none of In, NotIn, Exists, DoesNotExist"
+                ));
+            }
+        };
+        all &= holds;
+    }
+    Ok(all)
+}
+
+/// Of two with one name, which parsing reports, the one that stands first.
+fn class_in_git<'a>(name: &str, input: &Input<'a>) -> Option<&'a IngressClass> {
+    let classes = input.manifests.classes.iter();
+    classes
+        .filter(|class| class.name == name)
+        .min_by_key(|class| &class.origin)
+}
+
+fn object_name(ingress: &Ingress) -> String {
+    format!("Ingress {}", ingress.key())
+}

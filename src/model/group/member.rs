@@ -1,0 +1,170 @@
+//! Which balancer each of our Ingresses belongs to, and in which order (ingress-model §1.3).
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use super::{
+    GroupId,
+    class::{Class, class_of},
+    context::{GroupInput, Input, MemberInput},
+};
+use crate::{
+    manifest::Ingress,
+    model::settings::Checks,
+    problem::{Origin, Problem, codes},
+};
+
+/// The longest name of a group.
+const MAX_NAME: usize = 63;
+
+/// Our Ingresses by balancer, and what kept others out.
+#[derive(Default)]
+pub struct Grouping<'a> {
+    /// By group id, members in group order.
+    pub groups: BTreeMap<String, GroupInput<'a>>,
+    /// Groups that cannot be built, whatever their members say.
+    pub refused: BTreeSet<String>,
+    /// Ingresses that may be ours: nobody looked up what the cluster's default class is.
+    pub undecided: Vec<&'a Ingress>,
+    pub problems: Vec<Problem>,
+}
+
+/// Sorts the Ingresses into groups. One whose class or group is wrong is left out, and the others of its group are served
+/// without it.
+pub fn group<'a>(input: &Input<'a>) -> Grouping<'a> {
+    let mut grouping = Grouping::default();
+    let mut stops_all = false;
+    for ingress in ingresses(input) {
+        let params = match class_of(ingress, input) {
+            Class::Ours(params) => params,
+            Class::Foreign => continue,
+            Class::Undecided => {
+                grouping.undecided.push(ingress);
+                continue;
+            }
+            Class::Invalid(problem) => {
+                grouping.problems.push(*problem);
+                continue;
+            }
+            Class::SeveralDefaults(problem) => {
+                grouping.problems.push(*problem);
+                // LBC asks for the class of every Ingress to build any group.
+                stops_all |= input.settings.checks == Checks::Lbc;
+                continue;
+            }
+        };
+        let member = MemberInput { ingress, params };
+        let id = match id_of(member) {
+            Ok(id) => id,
+            Err(problem) => {
+                grouping.problems.push(*problem);
+                continue;
+            }
+        };
+        let key = id.to_string();
+        if let Some(Err(problem)) = order_setting(ingress) {
+            grouping.problems.push((**problem).clone());
+            grouping.refused.insert(key.clone());
+        }
+        let group = grouping.groups.entry(key).or_insert_with(|| GroupInput {
+            id,
+            members: Vec::new(),
+        });
+        group.members.push(member);
+    }
+    for group in grouping.groups.values_mut() {
+        group.members.sort_by(|a, b| {
+            order(a.ingress)
+                .cmp(&order(b.ingress))
+                .then_with(|| by_key(a.ingress, b.ingress))
+        });
+    }
+    if stops_all {
+        grouping.refused = grouping.groups.keys().cloned().collect();
+    }
+    grouping
+}
+
+/// Ours and others', each once: two of one name are a problem found by parsing.
+fn ingresses<'a>(input: &Input<'a>) -> Vec<&'a Ingress> {
+    let watched = input.settings.flags.watch_namespace.as_str();
+    let mut ingresses: Vec<&Ingress> = input
+        .manifests
+        .ingresses
+        .iter()
+        .filter(|ingress| watched.is_empty() || ingress.namespace == watched)
+        .collect();
+    ingresses.sort_by(|a, b| by_key(a, b).then_with(|| a.origin.cmp(&b.origin)));
+    ingresses.dedup_by(|a, b| by_key(a, b) == Ordering::Equal);
+    ingresses
+}
+
+/// The order of the texts `namespace/name`, byte by byte.
+fn by_key(a: &Ingress, b: &Ingress) -> Ordering {
+    let a = a.namespace.bytes().chain([b'/']).chain(a.name.bytes());
+    let b = b.namespace.bytes().chain([b'/']).chain(b.name.bytes());
+    a.cmp(b)
+}
+
+fn order_setting(ingress: &Ingress) -> Option<&Result<i32, Box<Problem>>> {
+    let setting = ingress.options.group.order.as_ref()?;
+    Some(&setting.value)
+}
+
+fn order(ingress: &Ingress) -> i32 {
+    match order_setting(ingress) {
+        Some(Ok(order)) => *order,
+        _ => 0,
+    }
+}
+
+/// Where an Ingress belongs: by its class's parameters, else by its annotation, else alone.
+fn id_of(member: MemberInput<'_>) -> Result<GroupId, Box<Problem>> {
+    let ingress = member.ingress;
+    let of_params = member.params.and_then(|params| params.spec.group.as_ref());
+    let named: Option<(&str, &Origin, &str)> = match (of_params, &ingress.options.group.name) {
+        (Some(group), _) => Some((
+            &group.value,
+            &group.origin,
+            "group.name of IngressClassParams",
+        )),
+        (None, Some(setting)) => match &setting.value {
+            Ok(name) => Some((name, &setting.origin, "the annotation group.name")),
+            Err(problem) => return Err(problem.clone()),
+        },
+        (None, None) => None,
+    };
+    let Some((name, origin, what)) = named else {
+        return Ok(GroupId::Implicit {
+            namespace: ingress.namespace.clone(),
+            name: ingress.name.clone(),
+        });
+    };
+    let expected = if name.len() > MAX_NAME {
+        format!("it has at most {MAX_NAME} characters")
+    } else if !is_name(name) {
+        "it is of lower-case letters, digits, `-` and `.`, the first and last a letter or digit"
+            .to_owned()
+    } else {
+        return Ok(GroupId::Explicit(name.to_owned()));
+    };
+    Err(Box::new(
+        Problem::new(
+            codes::BAD_GROUP,
+            origin.clone(),
+            format!("{what} cannot be \"{name}\""),
+        )
+        .of(member.object())
+        .hint(expected),
+    ))
+}
+
+fn is_name(name: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    name.bytes()
+        .all(|byte| is_inner(byte) || matches!(byte, b'-' | b'.'))
+        && name.bytes().next().is_some_and(is_inner)
+        && name.bytes().last().is_some_and(is_inner)
+}
