@@ -111,6 +111,7 @@ fn print(preview: &Preview, form: Output) -> Result<(), CliError> {
             "problems": preview.problems,
             "waiting": preview.waiting,
             "held": preview.held,
+            "warnings": preview.warnings,
             "unread": preview.unread,
             "changes": preview.has_changes(),
             "plans": preview.json(),

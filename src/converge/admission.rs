@@ -173,6 +173,13 @@ async fn judge(
         return reject(cx, tip, problems).await;
     }
     let gaps: Vec<&Gap> = loaded.gaps.iter().chain(&unread).collect();
+    // What may not be read is often for a right that is missing: all that are missing are named at once.
+    if gaps.iter().all(|gap| gap.denied) {
+        let missing = world::missing_rights(cx, &loaded.desired).await?;
+        if !missing.is_empty() {
+            return hold(cx, tip, vec![missing_rights(&missing)], true);
+        }
+    }
     if !gaps.is_empty() {
         let text = gaps
             .iter()
@@ -198,10 +205,6 @@ async fn judge(
     if !guarded.held.is_empty() {
         return hold(cx, tip, guarded.held, false);
     }
-    let missing = world::missing_rights(cx, &loaded.desired).await?;
-    if !missing.is_empty() {
-        return hold(cx, tip, vec![missing_rights(&missing)], true);
-    }
     update(
         cx,
         tip,
@@ -213,19 +216,24 @@ async fn judge(
     Ok(Verdict::Admitted(Box::new(loaded)))
 }
 
-/// Decision 18 of the spec: a branch that was rewritten is applied with a warning, held, or applied silently.
-async fn history(cx: &Context, tip: &Revision) -> Result<Option<Verdict>, Stopped> {
+/// How a tip stands to what was accepted before it, under the configured policy (decision 18 of the spec).
+pub(super) enum Descent {
+    Fine,
+    /// Applied all the same; what is said of it.
+    Warned(String),
+    Held(Held),
+}
+
+/// Reads how the tip came about; decides and changes nothing.
+pub(super) async fn descent(cx: &Context, tip: &Revision) -> Descent {
     let Some(accepted) = cx.store.accepted().filter(|accepted| accepted != tip) else {
-        return Ok(None);
+        return Descent::Fine;
     };
     let source = std::sync::Arc::clone(&cx.source);
     let (old, new) = (accepted.clone(), tip.clone());
     let relation = tokio::task::spawn_blocking(move || source.relation(&old, &new)).await;
     let dropped = match relation {
-        Ok(Ok(History::Same | History::Descends)) => {
-            cx.reporter.rewritten(None);
-            return Ok(None);
-        }
+        Ok(Ok(History::Same | History::Descends)) => return Descent::Fine,
         Ok(Ok(History::Rewritten { dropped })) => format!("{dropped} commits dropped"),
         // Undecidable counts as rewritten (gitops G21).
         Ok(Ok(History::Unknown) | Err(_)) | Err(_) => "how they relate cannot be told".to_owned(),
@@ -236,32 +244,34 @@ async fn history(cx: &Context, tip: &Revision) -> Result<Option<Verdict>, Stoppe
         accepted.short()
     );
     match cx.config.source.history {
-        HistoryPolicy::Any => Ok(None),
-        HistoryPolicy::Warn => {
-            tracing::warn!(tip = %tip, accepted = %accepted, "{text}");
+        HistoryPolicy::Any => Descent::Fine,
+        HistoryPolicy::Warn => Descent::Warned(text),
+        HistoryPolicy::FfOnly => Descent::Held(Held {
+            stack: StackId::Cluster,
+            resource: None,
+            code: "HistoryRewritten".to_owned(),
+            message: text,
+            release: "push a commit that descends from what was accepted, or set source.history"
+                .to_owned(),
+        }),
+    }
+}
+
+/// A branch that was rewritten is applied with a warning, held, or applied silently.
+async fn history(cx: &Context, tip: &Revision) -> Result<Option<Verdict>, Stopped> {
+    match descent(cx, tip).await {
+        Descent::Fine => cx.reporter.rewritten(None),
+        Descent::Warned(text) => {
+            tracing::warn!(tip = %tip, "{text}");
             cx.reporter.problems(Vec::new());
             if cx.reporter.status().rewritten.as_ref() != Some(&text) {
                 finish::report_rewritten(cx, &text).await;
             }
             cx.reporter.rewritten(Some(text));
-            Ok(None)
         }
-        HistoryPolicy::FfOnly => hold(
-            cx,
-            tip,
-            vec![Held {
-                stack: StackId::Cluster,
-                resource: None,
-                code: "HistoryRewritten".to_owned(),
-                message: text,
-                release:
-                    "push a commit that descends from what was accepted, or set source.history"
-                        .to_owned(),
-            }],
-            false,
-        )
-        .map(Some),
+        Descent::Held(held) => return hold(cx, tip, vec![held], false).map(Some),
     }
+    Ok(None)
 }
 
 async fn reject(
@@ -326,7 +336,8 @@ fn warnings(problems: &[Problem]) -> Vec<String> {
     problems.iter().map(ToString::to_string).collect()
 }
 
-fn missing_rights(missing: &[Right]) -> Held {
+/// Rights that must be granted before the first write.
+pub(super) fn missing_rights(missing: &[Right]) -> Held {
     let list = missing
         .iter()
         .map(ToString::to_string)

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Context, finish, load, world};
+use super::{Context, admission, finish, load, world};
 use crate::{
     daemon::schedule::Trigger,
     id::{RepoPath, ResourceId, Revision},
@@ -53,6 +53,9 @@ pub struct Preview {
     /// Why the commit as a whole would be held: nothing of the plans is done before that is released.
     #[serde(default)]
     pub held: Vec<Held>,
+    /// Said of the commit, and no reason to hold it.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// What could not be read: nothing is known of it.
     #[serde(default)]
     pub unread: Vec<String>,
@@ -101,7 +104,10 @@ impl Preview {
             );
         }
         for unread in &self.unread {
-            let _ = writeln!(text, "could not be read: {unread}");
+            let _ = writeln!(text, "{unread}");
+        }
+        for warning in &self.warnings {
+            let _ = writeln!(text, "warning: {warning}");
         }
         for held in &self.held {
             let _ = writeln!(
@@ -191,6 +197,8 @@ impl PreviewError {
 /// # Errors
 /// The target cannot be read, or account or cluster are not those that are pinned.
 pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, PreviewError> {
+    // Of a branch only its tip is a statement about its history; an older commit is asked for to look at it.
+    let is_tip = target == PreviewTarget::Tip;
     let (revision, trailers, files) = files(cx, target).await?;
     world::pin(cx)
         .await
@@ -221,13 +229,28 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
     problems.extend(guarded.problems);
     problems.sort();
     problems.dedup();
+    let (mut held, mut warnings) = (guarded.held, Vec::new());
+    if is_tip && let Some(revision) = &revision {
+        match admission::descent(cx, revision).await {
+            admission::Descent::Fine => {}
+            admission::Descent::Warned(text) => warnings.push(text),
+            admission::Descent::Held(rewritten) => held.push(rewritten),
+        }
+    }
+    let mut unread = unread(gaps.iter().chain(&unasked));
+    match world::missing_rights(cx, &desired).await {
+        Ok(missing) if missing.is_empty() => {}
+        Ok(missing) => held.push(admission::missing_rights(&missing)),
+        Err(stopped) => unread.push(stopped.message),
+    }
     let unknown = unknown(&desired, &placeholders);
     let mut preview = Preview {
         revision,
         problems,
         plans: Vec::new(),
-        held: guarded.held,
-        unread: unread(gaps.iter().chain(&unasked)),
+        held,
+        warnings,
+        unread,
         waiting: desired.waiting.clone(),
         stand_ins: names(&desired, &unknown),
         unknown,
@@ -255,7 +278,7 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
             scope: &scope,
             options: &options,
         };
-        preview.unread.extend(unread(&observed.gaps));
+        preview.unread.extend(self::unread(&observed.gaps));
         preview.plans.push(store::redact(&half.plan(&inputs)));
     }
     preview.unread.sort();
@@ -264,9 +287,7 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
 }
 
 fn unread<'a>(gaps: impl IntoIterator<Item = &'a Gap>) -> Vec<String> {
-    gaps.into_iter()
-        .map(|gap| format!("{}: {}", gap.what, gap.message))
-        .collect()
+    gaps.into_iter().map(finish::unread).collect()
 }
 
 /// A commit's trailers, as the guards read them.

@@ -202,6 +202,13 @@ fn where_only_descendants_are_allowed_a_rewritten_branch_is_held() {
         shown.contains("rewritten") && shown.contains("source.history"),
         "the text must say why and how to go on:\n{shown}"
     );
+    let planned = daemon.cli(&["plan"]);
+    let shown = String::from_utf8(planned.stdout).expect("UTF-8");
+    assert_eq!(planned.status.code(), Some(5), "{shown}");
+    assert!(
+        shown.contains("HistoryRewritten") && shown.contains("source.history"),
+        "a plan says what admission does:\n{shown}"
+    );
     bed.proxy.journal().since(mark).assert_changed_nothing();
 
     // Held as well by a process that did not see it come.
