@@ -132,7 +132,7 @@ fn target_group(name: &str, vpc_id: &str, tags: Tags) -> TargetGroupSpec {
 #[tokio::test]
 async fn security_groups_live_their_whole_life() {
     let Some(sdk) = account().await else { return };
-    assert_eq!(sdk.vpc().await.unwrap().id, sdk.vpc_id);
+    assert_eq!(sdk.vpc().await.unwrap().id, sdk.vpc_id());
     let subnets = sdk.subnets(true).await.unwrap();
     assert!(subnets.len() >= 2);
     assert!(subnets.iter().all(|subnet| subnet.public.is_some()));
@@ -144,11 +144,11 @@ async fn security_groups_live_their_whole_life() {
     let name = fresh("sg");
     let marks = Tags::from([("mark".to_owned(), name.clone())]);
     let id = sdk
-        .create_security_group(&security_group(&name, &sdk.vpc_id, marks))
+        .create_security_group(&security_group(&name, &sdk.vpc_id(), marks))
         .await
         .unwrap();
     let other = sdk
-        .create_security_group(&security_group(&fresh("other"), &sdk.vpc_id, Tags::new()))
+        .create_security_group(&security_group(&fresh("other"), &sdk.vpc_id(), Tags::new()))
         .await
         .unwrap();
     let permissions = [
@@ -176,7 +176,7 @@ async fn security_groups_live_their_whole_life() {
     let live = read().await;
     assert_eq!(live.ingress, BTreeSet::from(permissions.clone()));
     assert_eq!(live.name, name);
-    assert_eq!(live.vpc_id, sdk.vpc_id);
+    assert_eq!(live.vpc_id, sdk.vpc_id());
 
     let again = sdk
         .authorize_ingress(&id, &permissions[..1])
@@ -231,7 +231,7 @@ async fn a_balancer_lives_its_whole_life() {
     let group_id = sdk
         .create_security_group(&security_group(
             &fresh("managed"),
-            &sdk.vpc_id,
+            &sdk.vpc_id(),
             marks("ManagedLBSecurityGroup", &stack),
         ))
         .await
@@ -258,7 +258,7 @@ async fn a_balancer_lives_its_whole_life() {
     assert_eq!(live.scheme, Some(Scheme::InternetFacing));
     assert_eq!(live.dns_name, created.dns_name);
     assert_eq!(live.kind, "application");
-    assert_eq!(live.vpc_id, sdk.vpc_id);
+    assert_eq!(live.vpc_id, sdk.vpc_id());
     assert_eq!(live.subnets, subnets[..2].iter().cloned().collect());
     assert_eq!(live.security_groups, std::slice::from_ref(&group_id));
     assert!(
@@ -313,7 +313,7 @@ async fn a_balancer_lives_its_whole_life() {
 }
 
 async fn target_groups_live(sdk: &Sdk, stack: &str, name: &str) -> Arn {
-    let spec = target_group(&fresh(name), &sdk.vpc_id, marks(name, stack));
+    let spec = target_group(&fresh(name), &sdk.vpc_id(), marks(name, stack));
     let arn = sdk.create_target_group(&spec).await.unwrap();
     let read = || async {
         let names = Query::Names(vec![spec.name.clone()]);
@@ -334,7 +334,7 @@ async fn target_groups_live(sdk: &Sdk, stack: &str, name: &str) -> Arn {
     );
     assert_eq!(
         (live.ip_address_type.as_str(), &live.vpc_id),
-        ("ipv4", &sdk.vpc_id)
+        ("ipv4", &sdk.vpc_id())
     );
 
     let check = HealthCheck {
@@ -523,7 +523,7 @@ async fn observing_finds_it(
     stack: &str,
     (lb, listener, a, b): (&Arn, &Arn, &Arn, &Arn),
 ) {
-    let scan = Scan::read(sdk, CLUSTER, &sdk.vpc_id).await;
+    let scan = Scan::read(sdk, CLUSTER, &sdk.vpc_id()).await;
     assert_eq!(scan.failures(), []);
     assert!(scan.groups().contains(stack));
     let scanned = GroupKnown {
