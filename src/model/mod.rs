@@ -10,6 +10,7 @@ pub mod elb;
 pub mod facts;
 pub mod group;
 pub mod iam;
+pub mod lbc;
 pub mod net;
 pub mod object;
 pub mod observed;
