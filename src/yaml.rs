@@ -272,6 +272,12 @@ impl<'a> Node<'a> {
     }
 }
 
+/// A value as YAML, for people.
+pub fn write(value: &Value) -> String {
+    // Values of JSON are values of YAML.
+    serde_yaml::to_string(value).unwrap_or_default()
+}
+
 /// All documents of one file that are not empty. Documents before a syntax error are kept.
 ///
 /// Limits and readings: lessons E10, gitops Q2 and Q3.

@@ -80,7 +80,7 @@ pub fn inspect(args: &CheckArgs, config: Option<&Config>) -> Result<Findings, Cl
     let mut options = config.map(load::parse_options).unwrap_or_default();
     options.watched.clone_from(&paths);
 
-    let (files, mut problems) = match read(args, &paths) {
+    let (files, mut problems) = match files(&args.target, &args.repository, &paths) {
         Ok(files) => (files, Vec::new()),
         Err(error) => match load::problem_of(&error) {
             Some(problem) => (Snapshot::default(), vec![problem]),
@@ -106,15 +106,19 @@ pub fn inspect(args: &CheckArgs, config: Option<&Config>) -> Result<Findings, Cl
 }
 
 /// The files of a directory or a commit, with those that its manifests name.
-fn read(args: &CheckArgs, paths: &[RepoPath]) -> Result<Snapshot, SourceError> {
-    let directory = Path::new(&args.target);
+pub(super) fn files(
+    target: &str,
+    repository: &Path,
+    paths: &[RepoPath],
+) -> Result<Snapshot, SourceError> {
+    let directory = Path::new(target);
     if directory.is_dir() {
         let files = directory::read(directory, paths)?;
         return directory::read_named(directory, paths, &manifest::named_files(&files));
     }
-    let files = git::read_commit(&args.repository, &args.target, paths, &BTreeSet::new())?;
+    let files = git::read_commit(repository, target, paths, &BTreeSet::new())?;
     let named = manifest::named_files(&files);
-    git::read_commit(&args.repository, &args.target, paths, &named)
+    git::read_commit(repository, target, paths, &named)
 }
 
 fn watched(args: &CheckArgs, config: Option<&Config>) -> Vec<RepoPath> {

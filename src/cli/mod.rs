@@ -16,6 +16,7 @@ pub mod history;
 pub mod logging;
 pub mod output;
 pub mod plan;
+pub mod render;
 #[cfg(feature = "live")]
 pub mod run;
 pub mod status;
@@ -83,6 +84,8 @@ pub enum Verb {
     Check(check::CheckArgs),
     /// Show what a commit would do, without doing it
     Plan(plan::PlanArgs),
+    /// Print the model that the manifests ask for, in our own words or as AWS Load Balancer Controller logs it
+    Render(render::RenderArgs),
     /// Show how things are
     Status(status::StatusArgs),
     /// Show the commits that were seen and what became of them
@@ -191,6 +194,7 @@ pub fn run(cli: Cli) -> Result<Exit, CliError> {
         Verb::Run(args) => run::run(&cli.common, &args),
         Verb::Check(args) => check::check(&cli.common, &args),
         Verb::Plan(args) => plan::plan(&cli.common, &args),
+        Verb::Render(args) => render::render(&cli.common, &args),
         Verb::Status(args) => status::status(&cli.common, &args),
         Verb::History(args) => history::history(&cli.common, &args),
         Verb::Completions(args) => completions::completions(&args),

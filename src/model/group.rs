@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 mod add_on;
 pub mod build;
@@ -24,7 +24,7 @@ mod subnet;
 pub mod tag;
 
 pub use super::build::name::GroupId;
-use super::{desired::Member, net::Tags};
+use super::{desired::Member, lbc::LATER, net::Tags};
 use crate::{
     id::{SecurityGroupId, SubnetId},
     manifest::{
@@ -62,6 +62,30 @@ pub struct GroupModel {
 /// A value of the cluster that is not there before the first apply: `None` prints as "known after apply".
 pub type Later<T> = Option<T>;
 
+/// Prints a [`Later`].
+fn later<T: Serialize, S: Serializer>(value: &Later<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => value.serialize(serializer),
+        None => serializer.serialize_str(LATER),
+    }
+}
+
+/// Prints a list of [`Later`]s.
+fn laters<T: Serialize, S: Serializer>(
+    values: &[Later<T>],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(OrLater))
+}
+
+struct OrLater<'a, T>(&'a Later<T>);
+
+impl<T: Serialize> Serialize for OrLater<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        later(self.0, serializer)
+    }
+}
+
 /// ingress-model §3.5, §3.6.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -95,7 +119,7 @@ pub enum SecurityGroupRef {
     /// The group's own.
     Managed,
     /// The one that all balancers of the cluster share; its id where it is known.
-    Backend(Later<SecurityGroupId>),
+    Backend(#[serde(serialize_with = "later")] Later<SecurityGroupId>),
     /// One that the user named.
     Id(SecurityGroupId),
 }
@@ -266,9 +290,11 @@ pub struct TargetGroup {
     /// Index into [`GroupModel::members`].
     pub member: usize,
     /// Needs the Service's uid and port.
+    #[serde(serialize_with = "later")]
     pub name: Later<String>,
     pub target_type: TargetType,
     /// The node port, or the target port (1 where it is a name).
+    #[serde(serialize_with = "later")]
     pub port: Later<i32>,
     pub protocol: Protocol,
     pub protocol_version: ProtocolVersion,
@@ -286,6 +312,7 @@ pub struct TargetGroup {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheck {
+    #[serde(serialize_with = "later")]
     pub port: Later<HealthCheckPort>,
     pub protocol: Protocol,
     pub path: String,
@@ -330,6 +357,7 @@ pub struct TargetGroupBinding {
 #[serde(rename_all = "camelCase")]
 pub struct Networking {
     pub source: SecurityGroupRef,
+    #[serde(serialize_with = "laters")]
     pub ports: Vec<Later<NetworkingPort>>,
 }
 
