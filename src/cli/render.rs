@@ -74,9 +74,10 @@ pub fn render(common: &Common, args: &RenderArgs) -> Result<Exit, CliError> {
         None
     };
     let Some(file) = &args.facts else {
-        return Err(CliError::usage("render needs the facts of account and cluster").hint(
-            "give them with --facts FILE; docs/facts.md describes the file",
-        ));
+        return Err(
+            CliError::usage("render needs the facts of account and cluster")
+                .hint("give them with --facts FILE; docs/facts.md describes the file"),
+        );
     };
     let facts = facts_file::read(file)?;
     let settings = settings(args, config.as_ref(), &facts)?;
@@ -108,8 +109,10 @@ fn settings(
     let mut settings = world::offline_settings(config);
     if config.is_none() {
         let Some(cluster) = &facts.cluster else {
-            return Err(CliError::usage("the cluster's name is not known, and names hold it")
-                .hint("write it to the facts file as `cluster`, or give a configuration"));
+            return Err(
+                CliError::usage("the cluster's name is not known, and names hold it")
+                    .hint("write it to the facts file as `cluster`, or give a configuration"),
+            );
         };
         settings.cluster_name.clone_from(cluster);
     }

@@ -170,11 +170,17 @@ fn differences(case: &Case, account: &Value) -> Vec<String> {
     let mut found = Vec::new();
     if is_refused || case.answer.get("leavesOut").is_some() {
         if told.is_empty() {
-            return vec![format!("refused by LBC, not by us: {}", case.answer["error"])];
+            return vec![format!(
+                "refused by LBC, not by us: {}",
+                case.answer["error"]
+            )];
         }
         found.extend(without_place(&rendered, case));
     } else if !told.is_empty() {
-        return vec![format!("{outcome} by LBC, refused by us: {}", told.join(" | "))];
+        return vec![format!(
+            "{outcome} by LBC, refused by us: {}",
+            told.join(" | ")
+        )];
     }
     if is_refused || outcome == "ignored" {
         let built: Vec<&String> = groups.keys().collect();
@@ -190,12 +196,19 @@ fn differences(case: &Case, account: &Value) -> Vec<String> {
             found.push(format!("group {id} is not built: {}", told.join(" | ")));
             continue;
         };
-        compare(&canonical(model, "", false), &canonical(ours, "", false), id, &mut found);
+        compare(
+            &canonical(model, "", false),
+            &canonical(ours, "", false),
+            id,
+            &mut found,
+        );
         let deployed = case.answer["certificates"].get(id);
         for (port, deployed) in deployed.and_then(Value::as_object).unwrap_or(&none) {
             let ours = certificates(ours, port);
             if ours != *deployed {
-                found.push(format!("{id} certificates of {port}: LBC {deployed}, ours {ours}"));
+                found.push(format!(
+                    "{id} certificates of {port}: LBC {deployed}, ours {ours}"
+                ));
             }
         }
     }
