@@ -135,7 +135,7 @@ pub fn open_store(places: &Places) -> Result<Store, CliError> {
             "start one with `albsync run --config FILE`, or name its configuration with --config",
         ));
     }
-    Store::open(&places.state_dir).map_err(|error| match error {
+    Store::look(&places.state_dir).map_err(|error| match error {
         StoreError::Held { .. } => CliError::new(Exit::Failed, error.to_string()).hint(format!(
             "it does not listen on {}; name its socket with --socket",
             places.socket.display()

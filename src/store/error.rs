@@ -16,6 +16,9 @@ pub struct Holder {
     pub host: String,
     /// RFC 3339.
     pub since: String,
+    /// It only looks (`status`, `history`, `plan` without a daemon) and is gone in a moment.
+    #[serde(default)]
+    pub looks: bool,
 }
 
 impl fmt::Display for Holder {

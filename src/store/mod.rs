@@ -117,7 +117,15 @@ impl Store {
     /// Data that cannot be read is moved aside to `store.corrupt-N` (the last three are kept) and a fresh store
     /// begins; [`Store::opened`] then says so.
     pub fn open(dir: &Path) -> Result<Self> {
-        let lock = open::hold(dir)?;
+        Self::open_under(open::hold(dir, false)?, dir)
+    }
+
+    /// The same for a moment's look: a daemon that starts meanwhile waits for its end.
+    pub fn look(dir: &Path) -> Result<Self> {
+        Self::open_under(open::hold(dir, true)?, dir)
+    }
+
+    fn open_under(lock: File, dir: &Path) -> Result<Self> {
         let found = open::open(dir, load)?;
         let Loaded {
             disk,

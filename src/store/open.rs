@@ -22,13 +22,17 @@ const OPENINGS: u32 = 3;
 const OPEN_DEADLINE: Duration = Duration::from_secs(30);
 /// How long the directory's lock may take to come free.
 const HOLDER_PATIENCE: Duration = Duration::from_secs(1);
+/// The same where somebody only looks: whoever asks for the status while the daemon starts must not keep it from
+/// starting.
+const LOOKER_PATIENCE: Duration = Duration::from_secs(30);
 /// How long threads of a dropped handle may keep sled's lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// Below this a store is never worth compacting.
 const COMPACT_FROM_BYTES: u64 = 32 * 1024 * 1024;
 
-/// Takes the directory's lock, or names its holder. The lock is released when the file is dropped.
-pub(super) fn hold(dir: &Path) -> Result<File> {
+/// Takes the directory's lock, to work with it or only to look, or names its holder. The lock is released when the file
+/// is dropped.
+pub(super) fn hold(dir: &Path, looks: bool) -> Result<File> {
     let unusable = |source| StoreError::Unusable {
         dir: dir.to_owned(),
         source,
@@ -50,13 +54,15 @@ pub(super) fn hold(dir: &Path) -> Result<File> {
                 thread::sleep(Duration::from_millis(20));
             }
             Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                // A holder that is just writing its name leaves an empty or partial text: then it stays unnamed.
-                let _ = file.read_to_string(&mut text);
-                return Err(StoreError::Held {
-                    dir: dir.to_owned(),
-                    holder: serde_json::from_str(&text).ok(),
-                });
+                let holder = named(&mut file);
+                let looked_at = holder.as_ref().is_some_and(|holder| holder.looks);
+                if !looked_at || start.elapsed() >= LOOKER_PATIENCE {
+                    return Err(StoreError::Held {
+                        dir: dir.to_owned(),
+                        holder,
+                    });
+                }
+                thread::sleep(Duration::from_millis(20));
             }
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
@@ -69,12 +75,22 @@ pub(super) fn hold(dir: &Path) -> Result<File> {
             .round(jiff::Unit::Second)
             .unwrap_or_default()
             .to_string(),
+        looks,
     };
     let text = serde_json::to_string(&holder).map_err(|error| unusable(error.into()))?;
     file.set_len(0).map_err(unusable)?;
     file.rewind().map_err(unusable)?;
     file.write_all(text.as_bytes()).map_err(unusable)?;
     Ok(file)
+}
+
+/// Who says that it holds the lock. A holder that is just writing its name leaves an empty or partial text: then it stays
+/// unnamed.
+fn named(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 /// What [`open`] came back with.

@@ -213,6 +213,19 @@ fn a_second_opening_names_the_holder_until_the_first_ends() {
 }
 
 #[test]
+fn a_daemon_that_starts_waits_for_somebody_who_only_looks() {
+    let dir = TempDir::new().unwrap();
+    let looker = Store::look(dir.path()).unwrap();
+    let path = dir.path().to_owned();
+    let daemon = std::thread::spawn(move || Store::open(&path).map(|_| ()));
+    // Longer than a daemon would wait for another daemon.
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert!(!daemon.is_finished());
+    drop(looker);
+    daemon.join().unwrap().unwrap();
+}
+
+#[test]
 fn a_plan_from_an_older_generation_is_refused() {
     let store = Store::ephemeral().unwrap();
     let base = store.generation();
