@@ -14,7 +14,10 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
-use crate::problem::{Origin, Problem, codes};
+use crate::{
+    model::settings::{Checks, FeatureGates, Flags},
+    problem::{Origin, Problem, codes},
+};
 
 mod check;
 mod duration;
@@ -182,6 +185,10 @@ pub struct IngressConfig {
     pub default_tags: BTreeMap<String, String>,
     /// An extra tag that names us on ALB resources (decision 2 of the spec).
     pub owner_tag: bool,
+    /// LBC's flags, one key each.
+    #[serde(flatten)]
+    pub flags: Flags,
+    pub feature_gates: FeatureGates,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -197,6 +204,7 @@ pub enum SchemeConfig {
 pub enum TargetTypeConfig {
     #[default]
     Instance,
+    Ip,
 }
 
 /// What manifests may ask of IAM (irsa §7.3, §9).
@@ -232,6 +240,8 @@ pub enum ProviderPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChecksConfig {
+    /// Whose checks hold; `checks: lbc` is short for `checks: {mode: lbc}`.
+    pub mode: Checks,
     /// Codes of checks whose problems become warnings (decision 14 of the spec).
     pub lowered: BTreeSet<String>,
 }
@@ -369,6 +379,8 @@ impl Default for Config {
                 default_target_type: TargetTypeConfig::default(),
                 default_tags: BTreeMap::new(),
                 owner_tag: false,
+                flags: Flags::default(),
+                feature_gates: FeatureGates::default(),
             },
             iam: IamConfig {
                 path: None,

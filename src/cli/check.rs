@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
-use super::{CliError, Common, Exit, Output, client, output};
+use super::{ChecksArg, CliError, Common, Exit, Output, client, output};
 use crate::{
     config::Config,
     converge::{load, world},
@@ -30,6 +30,8 @@ pub struct CheckArgs {
     /// Check only what is under these paths of it, in place of the configured ones
     #[arg(long = "path", value_name = "PATH")]
     pub paths: Vec<String>,
+    #[command(flatten)]
+    pub checks: ChecksArg,
     /// Form of the answer
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     pub output: Output,
@@ -41,7 +43,10 @@ pub struct CheckArgs {
 /// The directory or commit cannot be read.
 pub fn check(common: &Common, args: &CheckArgs) -> Result<Exit, CliError> {
     let config = if common.config.is_some() {
-        Some(client::config(common)?)
+        Some(client::config_with(
+            common,
+            &args.checks.over(client::overrides(common)),
+        )?)
     } else {
         None
     };
@@ -79,6 +84,11 @@ pub fn inspect(args: &CheckArgs, config: Option<&Config>) -> Result<Findings, Cl
     let paths = watched(args, config);
     let mut options = config.map(load::parse_options).unwrap_or_default();
     options.watched.clone_from(&paths);
+    let mut settings = world::offline_settings(config);
+    if let Some(mode) = args.checks.checks {
+        options.checks = mode.into();
+        settings.checks = mode.into();
+    }
 
     let (files, mut problems) = match files(&args.target, &args.repository, &paths) {
         Ok(files) => (files, Vec::new()),
@@ -91,7 +101,6 @@ pub fn inspect(args: &CheckArgs, config: Option<&Config>) -> Result<Findings, Cl
     let documents = parsed.value.objects.len() + parsed.value.iam_service_accounts.len();
     problems.extend(parsed.problems);
     // Without facts only what the documents themselves say can be wrong; everything else waits.
-    let settings = world::offline_settings(config);
     problem::merge(
         &mut problems,
         model::build(&parsed.value, &Facts::default(), &settings).problems,

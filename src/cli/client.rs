@@ -44,8 +44,16 @@ pub fn config_with(common: &Common, overrides: &Overrides) -> Result<Config, Cli
 /// # Errors
 /// A named configuration cannot be used.
 pub fn places(common: &Common) -> Result<Places, CliError> {
+    places_with(common, &overrides(common))
+}
+
+/// The same with more flags than every verb has.
+///
+/// # Errors
+/// A named configuration cannot be used.
+pub fn places_with(common: &Common, overrides: &Overrides) -> Result<Places, CliError> {
     let config = match common.config.clone().or_else(packaged) {
-        Some(_) => Some(config(common)?),
+        Some(_) => Some(config_with(common, overrides)?),
         None => None,
     };
     let state_dir = match (&config, &common.state_dir) {

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::problem::Problem;
+use crate::{config::Overrides, manifest::Checks, problem::Problem};
 
 pub mod check;
 pub mod client;
@@ -65,6 +65,49 @@ pub enum LogFormat {
     Auto,
     Text,
     Json,
+}
+
+/// Whose checks hold, for verbs that judge manifests.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct ChecksArg {
+    /// Whose checks hold, in place of the configured ones: ours, or only what AWS Load Balancer Controller refuses too
+    #[arg(long, value_name = "MODE", env = "ALBSYNC_CHECKS_MODE")]
+    pub checks: Option<ChecksMode>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ChecksMode {
+    Strict,
+    Lbc,
+}
+
+impl ChecksMode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Lbc => "lbc",
+        }
+    }
+}
+
+impl From<ChecksMode> for Checks {
+    fn from(mode: ChecksMode) -> Self {
+        match mode {
+            ChecksMode::Strict => Self::Strict,
+            ChecksMode::Lbc => Self::Lbc,
+        }
+    }
+}
+
+impl ChecksArg {
+    /// Puts it among what the flags say.
+    pub fn over(self, overrides: Overrides) -> Overrides {
+        overrides.set(
+            "checks.mode",
+            "--checks",
+            self.checks.map(ChecksMode::as_str),
+        )
+    }
 }
 
 /// Form of what a verb prints.

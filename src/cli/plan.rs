@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use clap::Args;
 use serde_json::json;
 
-use super::{CliError, Common, Exit, Output, client, output};
+use super::{ChecksArg, CliError, Common, Exit, Output, client, output};
 use crate::{
     converge::preview::{Preview, PreviewTarget},
     daemon::socket::{Answer, Request},
@@ -21,6 +21,8 @@ pub struct PlanArgs {
     /// End with 1 when there is something to change
     #[arg(long)]
     pub exit_code: bool,
+    #[command(flatten)]
+    pub checks: ChecksArg,
     /// Form of the answer
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     pub output: Output,
@@ -34,15 +36,17 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// # Errors
 /// The target cannot be read, or account or cluster cannot be reached.
 pub fn plan(common: &Common, args: &PlanArgs) -> Result<Exit, CliError> {
-    let places = client::places(common)?;
+    let places = client::places_with(common, &args.checks.over(client::overrides(common)))?;
     let target = target(args, &places)?;
-    let preview = match client::ask(
-        &places,
-        &Request::Plan {
-            target: target.clone(),
-        },
-        TIMEOUT,
-    )? {
+    let request = Request::Plan {
+        target: target.clone(),
+    };
+    // A daemon judges by its own configuration, so checks of one's own are made here.
+    let answer = match args.checks.checks {
+        Some(_) => None,
+        None => client::ask(&places, &request, TIMEOUT)?,
+    };
+    let preview = match answer {
         Some(Answer::Plan(preview)) => *preview,
         Some(_) => return Err(client::unexpected()),
         None => alone(&places, &target)?,

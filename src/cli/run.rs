@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use clap::Args;
 use tokio::sync::mpsc;
 
-use super::{CliError, Common, Exit, client, connect, logging};
+use super::{ChecksArg, CliError, Common, Exit, client, connect, logging};
 use crate::{
     aws::cache::Cached,
     config::{Config, LogFormat},
@@ -31,6 +31,8 @@ pub struct RunArgs {
     /// Time between two sweeps over everything, such as 5m
     #[arg(long, value_name = "TIME", env = "ALBSYNC_SWEEP_PERIOD")]
     pub sweep: Option<String>,
+    #[command(flatten)]
+    pub checks: ChecksArg,
 }
 
 /// Everything is checked before anything starts; then runs until told to leave.
@@ -38,7 +40,9 @@ pub struct RunArgs {
 /// # Errors
 /// The configuration cannot be used, another daemon holds the state, or a client cannot be built.
 pub fn run(common: &Common, args: &RunArgs) -> Result<Exit, CliError> {
-    let overrides = client::overrides(common)
+    let overrides = args
+        .checks
+        .over(client::overrides(common))
         .set("source.url", "--url", args.url.clone())
         .set("source.branch", "--branch", args.branch.clone())
         .set("source.interval", "--interval", args.interval.clone())

@@ -5,6 +5,7 @@ use std::{fs::File, path::Path, time::Duration};
 use super::{Location, read::Reading};
 use crate::problem::{codes, nearest::did_you_mean};
 
+mod ingress;
 mod source;
 
 #[cfg(test)]
@@ -15,8 +16,6 @@ const MAX_CLUSTER_NAME: usize = 100;
 /// IAM's limits of a path, and of the prefix that leaves room for a name (irsa §9.3).
 const MAX_IAM_PATH: usize = 512;
 const MAX_ROLE_PREFIX: usize = 32;
-/// ELBv2 takes 50 tags; some are ours and users'.
-const MAX_DEFAULT_TAGS: usize = 20;
 /// irsa §9.4.
 const LONGEST_SETTLE: Duration = Duration::from_secs(120);
 
@@ -29,6 +28,7 @@ pub(super) fn whole(reading: &mut Reading) {
     source::check(reading);
     aws(reading);
     iam(reading);
+    ingress::check(reading);
     rest(reading);
 }
 
@@ -333,35 +333,6 @@ fn rest(reading: &mut Reading) {
     ] {
         at_least(reading, key, value, shortest);
     }
-    if config.ingress.class.is_empty() {
-        reading.complain(
-            codes::CONFIG_VALUE,
-            "ingress.class",
-            "ingress.class is empty".to_owned(),
-            "expected the value of the annotation kubernetes.io/ingress.class that is ours",
-        );
-    }
-    for (tag, value) in &config.ingress.default_tags {
-        if let Some(wrong) = bad_tag(tag, value) {
-            reading.complain(
-                codes::CONFIG_VALUE,
-                "ingress.defaultTags",
-                format!("ingress.defaultTags holds {tag:?}: {wrong}"),
-                "expected keys of at most 128 and values of at most 256 characters, outside of the reserved prefixes",
-            );
-        }
-    }
-    if config.ingress.default_tags.len() > MAX_DEFAULT_TAGS {
-        reading.complain(
-            codes::CONFIG_VALUE,
-            "ingress.defaultTags",
-            format!(
-                "ingress.defaultTags holds {} tags",
-                config.ingress.default_tags.len()
-            ),
-            "expected at most 20, since AWS takes 50 on a resource and manifests bring theirs",
-        );
-    }
     for name in &config.checks.lowered {
         let lowerable = || {
             codes::ALL
@@ -449,22 +420,6 @@ fn is_log_level(text: &str) -> bool {
                         .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
             }
         })
-}
-
-fn bad_tag(key: &str, value: &str) -> Option<&'static str> {
-    if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
-        return Some("it is empty or too long");
-    }
-    if key.to_ascii_lowercase().starts_with("aws:") {
-        return Some("aws: is AWS's own");
-    }
-    if key.starts_with("albsync.dev/")
-        || key.starts_with("ingress.k8s.aws/")
-        || key.starts_with("elbv2.k8s.aws/")
-    {
-        return Some("we set tags of that prefix ourselves");
-    }
-    None
 }
 
 fn at_least(reading: &mut Reading, key: &str, value: Duration, shortest: Duration) {

@@ -15,6 +15,7 @@ use super::{
     TargetTypeConfig, parse_duration,
 };
 use crate::{
+    model::settings::Checks,
     problem::{
         Origin, Problem, Severity, codes,
         nearest::{did_you_mean, nearest},
@@ -24,6 +25,9 @@ use crate::{
 
 /// What names of our environment variables begin with.
 pub(super) const ENVIRONMENT: &str = "ALBSYNC_";
+
+/// A section that may be a word instead, and the key that the word is for: `checks: lbc`.
+const WORD: (&str, &str) = ("checks", "checks.mode");
 
 /// A configuration with what is wrong with it and where its keys were set.
 pub(super) struct Reading {
@@ -181,6 +185,30 @@ impl Reader<'_> {
         self.read("ingress.defaultTargetType", &mut c.ingress.default_target_type);
         self.read("ingress.defaultTags", &mut c.ingress.default_tags);
         self.read("ingress.ownerTag", &mut c.ingress.owner_tag);
+        self.read("ingress.watchNamespace", &mut c.ingress.flags.watch_namespace);
+        self.read("ingress.externalManagedTags", &mut c.ingress.flags.external_managed_tags);
+        self.read("ingress.defaultSslPolicy", &mut c.ingress.flags.default_ssl_policy);
+        self.read("ingress.enableBackendSecurityGroup", &mut c.ingress.flags.enable_backend_security_group);
+        self.read("ingress.backendSecurityGroup", &mut c.ingress.flags.backend_security_group);
+        self.read("ingress.enableManageBackendSecurityGroupRules", &mut c.ingress.flags.enable_manage_backend_security_group_rules);
+        self.read("ingress.disableRestrictedSgRules", &mut c.ingress.flags.disable_restricted_sg_rules);
+        self.read("ingress.tolerateNonExistentBackendService", &mut c.ingress.flags.tolerate_non_existent_backend_service);
+        self.read("ingress.tolerateNonExistentBackendAction", &mut c.ingress.flags.tolerate_non_existent_backend_action);
+        self.read("ingress.allowedCertificateAuthorityArns", &mut c.ingress.flags.allowed_certificate_authority_arns);
+        self.read("ingress.defaultPcaArn", &mut c.ingress.flags.default_pca_arn);
+        self.read("ingress.requiredSecretsLabel", &mut c.ingress.flags.required_secrets_label);
+        self.read("ingress.serviceTargetEniSecurityGroupTags", &mut c.ingress.flags.service_target_eni_security_group_tags);
+        self.read("ingress.featureGates.ListenerRulesTagging", &mut c.ingress.feature_gates.listener_rules_tagging);
+        self.read("ingress.featureGates.WeightedTargetGroups", &mut c.ingress.feature_gates.weighted_target_groups);
+        self.read("ingress.featureGates.EnableIPTargetType", &mut c.ingress.feature_gates.enable_ip_target_type);
+        self.read("ingress.featureGates.EndpointsFailOpen", &mut c.ingress.feature_gates.endpoints_fail_open);
+        self.read("ingress.featureGates.SubnetsClusterTagCheck", &mut c.ingress.feature_gates.subnets_cluster_tag_check);
+        self.read("ingress.featureGates.SubnetDiscoveryByReachability", &mut c.ingress.feature_gates.subnet_discovery_by_reachability);
+        self.read("ingress.featureGates.ALBSingleSubnet", &mut c.ingress.feature_gates.alb_single_subnet);
+        self.read("ingress.featureGates.LBCapacityReservation", &mut c.ingress.feature_gates.lb_capacity_reservation);
+        self.read("ingress.featureGates.EnableDefaultTagsLowPriority", &mut c.ingress.feature_gates.enable_default_tags_low_priority);
+        self.read("ingress.featureGates.EnableCertificateManagement", &mut c.ingress.feature_gates.enable_certificate_management);
+        self.read("ingress.featureGates.EnhancedDefaultBehavior", &mut c.ingress.feature_gates.enhanced_default_behavior);
 
         self.read("iam.path", &mut c.iam.path);
         self.read("iam.rolePrefix", &mut c.iam.role_prefix);
@@ -191,6 +219,7 @@ impl Reader<'_> {
         self.read("iam.allowAdoption", &mut c.iam.allow_adoption);
         self.read("iam.settle", &mut c.iam.settle);
 
+        self.read("checks.mode", &mut c.checks.mode);
         self.read("checks.lowered", &mut c.checks.lowered);
 
         self.read("guards.pruneLimitMin", &mut c.guards.prune_limit_min);
@@ -218,8 +247,11 @@ impl Reader<'_> {
         self.reading.keys.push(key.to_owned());
         let variable = variable(key);
         let node = self.tree.and_then(|tree| {
-            key.split('.')
-                .try_fold(tree.root(), |node, part| node.get(part))
+            let at = |key: &str| {
+                key.split('.')
+                    .try_fold(tree.root(), |node, part| node.get(part))
+            };
+            at(key).or_else(|| at(WORD.0).filter(|node| key == WORD.1 && node.value().is_string()))
         });
         let (raw, place) = if let Some((flag, text)) = self.overrides.values.get(key) {
             (Raw::Text(text), Origin::start_of(flag.clone()))
@@ -303,7 +335,7 @@ fn unknown_in(node: Node<'_>, prefix: &str, keys: &BTreeSet<&str>, problems: &mu
         if keys.iter().any(|known| known.starts_with(&section)) {
             if value.value().is_object() {
                 unknown_in(value, &section, keys, problems);
-            } else if !value.value().is_null() {
+            } else if !value.value().is_null() && !(key == WORD.0 && value.value().is_string()) {
                 problems.push(
                     Problem::new(
                         codes::CONFIG_VALUE,
@@ -332,18 +364,22 @@ fn unknown_in(node: Node<'_>, prefix: &str, keys: &BTreeSet<&str>, problems: &mu
     }
 }
 
-/// The environment variable of a key: `source.tokenFile` is `ALBSYNC_SOURCE_TOKEN_FILE`.
+/// The environment variable of a key: `source.tokenFile` is `ALBSYNC_SOURCE_TOKEN_FILE`, `x.ALBSingle` is
+/// `ALBSYNC_X_ALB_SINGLE`.
 pub(super) fn variable(key: &str) -> String {
     let mut name = ENVIRONMENT.to_owned();
-    for c in key.chars() {
-        if c == '.' {
+    let mut before = '.';
+    let mut rest = key.chars().peekable();
+    while let Some(c) = rest.next() {
+        let is_start = c.is_ascii_uppercase()
+            && (before.is_ascii_lowercase() || rest.peek().is_some_and(char::is_ascii_lowercase));
+        if c == '.' || (is_start && before != '.') {
             name.push('_');
-            continue;
         }
-        if c.is_ascii_uppercase() {
-            name.push('_');
+        if c != '.' {
+            name.push(c.to_ascii_uppercase());
         }
-        name.push(c.to_ascii_uppercase());
+        before = c;
     }
     name
 }
@@ -545,14 +581,6 @@ macro_rules! choices {
 choices!(HistoryPolicy: "warn" => Self::Warn, "ff-only" => Self::FfOnly, "any" => Self::Any);
 choices!(LogFormat: "auto" => Self::Auto, "text" => Self::Text, "json" => Self::Json);
 choices!(SchemeConfig: "internal" => Self::Internal, "internet-facing" => Self::InternetFacing);
+choices!(TargetTypeConfig: "instance" => Self::Instance, "ip" => Self::Ip);
+choices!(Checks: "strict" => Self::Strict, "lbc" => Self::Lbc);
 choices!(ProviderPolicy: "Ensure" => Self::Ensure, "Require" => Self::Require);
-
-impl FromRaw for TargetTypeConfig {
-    fn from_raw(raw: Raw<'_>) -> Result<Self, Wrong> {
-        match raw.text().as_deref() {
-            Some("instance") => Ok(Self::Instance),
-            Some("ip") => wrong("instance: targets by address are not served yet"),
-            _ => wrong("instance"),
-        }
-    }
-}

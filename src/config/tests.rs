@@ -14,6 +14,7 @@ use super::{
     Config, HistoryPolicy, Location, LogFormat, Overrides, duration_text, parse_duration, read,
 };
 use crate::{
+    model::settings::Checks,
     problem::Problem,
     yaml::{self, Limits},
 };
@@ -261,9 +262,40 @@ fn values_out_of_range_are_refused() {
             "ingress.defaultTags",
         ),
         (
-            "ingress: {defaultTargetType: ip}",
+            "ingress: {defaultTargetType: pod}",
             "ingress.defaultTargetType",
         ),
+        (
+            "ingress: {backendSecurityGroup: my-group}",
+            "ingress.backendSecurityGroup",
+        ),
+        (
+            "ingress: {enableBackendSecurityGroup: false, enableManageBackendSecurityGroupRules: true}",
+            "ingress.enableManageBackendSecurityGroupRules",
+        ),
+        (
+            "ingress: {externalManagedTags: [ingress.k8s.aws/stack]}",
+            "ingress.externalManagedTags",
+        ),
+        (
+            "ingress: {externalManagedTags: [team], defaultTags: {team: x}}",
+            "ingress.externalManagedTags",
+        ),
+        (
+            "ingress: {defaultSslPolicy: ''}",
+            "ingress.defaultSslPolicy",
+        ),
+        ("ingress: {defaultPcaArn: ca}", "ingress.defaultPcaArn"),
+        (
+            "ingress: {requiredSecretsLabel: oidc}",
+            "ingress.requiredSecretsLabel",
+        ),
+        (
+            "ingress: {featureGates: {ALBSingleSubnets: true}}",
+            "ingress.featureGates.ALBSingleSubnets",
+        ),
+        ("checks: lbs", "checks.mode"),
+        ("checks: {mode: LBC}", "checks.mode"),
         ("leases: {lbc: ''}", "leases.lbc"),
         ("shutdownGrace: -1s", "shutdownGrace"),
     ] {
@@ -272,6 +304,39 @@ fn values_out_of_range_are_refused() {
         assert!(found[0].contains(key), "{found:?}");
     }
     assert_eq!(problems("checks: {lowered: [empty-rule]}\n"), [""; 0]);
+}
+
+#[test]
+fn checks_are_a_word_or_a_mapping() {
+    let mode = |extra: &str| parse(&format!("{MINIMAL}{extra}\n")).unwrap().checks.mode;
+    assert_eq!(mode(""), Checks::Strict);
+    assert_eq!(mode("checks: lbc"), Checks::Lbc);
+    assert_eq!(
+        mode("checks: {mode: lbc, lowered: [empty-rule]}"),
+        Checks::Lbc
+    );
+    assert_eq!(mode("checks: {lowered: [empty-rule]}"), Checks::Strict);
+    let environment = BTreeMap::from([("ALBSYNC_CHECKS_MODE".to_owned(), "strict".to_owned())]);
+    let text = format!("{MINIMAL}checks: lbc\n");
+    let config = Config::parse("f", text.as_bytes(), &environment, &Overrides::new()).unwrap();
+    assert_eq!(config.checks.mode, Checks::Strict);
+}
+
+#[test]
+fn variables_break_at_words() {
+    for (key, name) in [
+        ("source.tokenFile", "ALBSYNC_SOURCE_TOKEN_FILE"),
+        (
+            "ingress.featureGates.ALBSingleSubnet",
+            "ALBSYNC_INGRESS_FEATURE_GATES_ALB_SINGLE_SUBNET",
+        ),
+        (
+            "ingress.featureGates.EnableIPTargetType",
+            "ALBSYNC_INGRESS_FEATURE_GATES_ENABLE_IP_TARGET_TYPE",
+        ),
+    ] {
+        assert_eq!(read::variable(key), name);
+    }
 }
 
 #[test]

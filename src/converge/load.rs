@@ -90,6 +90,8 @@ pub fn parse_options(config: &crate::config::Config) -> ParseOptions {
             .map(|path| RepoPath::new(path.clone()))
             .collect(),
         lowered: config.checks.lowered.clone(),
+        checks: config.checks.mode,
+        default_target_type: world::target_type(config),
         ingress_class: config.ingress.class.clone(),
         ..ParseOptions::default()
     }

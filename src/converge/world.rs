@@ -31,7 +31,7 @@ mod observing;
 mod scope;
 
 pub use facts::facts;
-pub use identity::{offline_settings, other_controller, pin};
+pub use identity::{offline_settings, other_controller, pin, target_type};
 pub use observing::observe;
 pub use scope::{dry_run, missing_rights, rebuild, scope};
 

@@ -10,6 +10,7 @@ use crate::{
     source::snapshot::Snapshot,
     yaml::{self, Limits},
 };
+use annotation::TargetType;
 use document::{Context, Document, Typed};
 use field::Field;
 use policy::Files;
@@ -56,6 +57,8 @@ pub struct ParseOptions {
     /// Names of checks (problem codes) that are lowered to warnings; those that may not be lowered stay problems.
     pub lowered: BTreeSet<String>,
     pub checks: Checks,
+    /// How targets are registered where no document says.
+    pub default_target_type: TargetType,
     /// The value of the annotation `kubernetes.io/ingress.class` that means us (LBC's `--ingress-class`).
     pub ingress_class: String,
     pub limits: Limits,
@@ -67,6 +70,7 @@ impl Default for ParseOptions {
             watched: vec![RepoPath::from(".")],
             lowered: BTreeSet::new(),
             checks: Checks::Strict,
+            default_target_type: TargetType::Instance,
             ingress_class: "alb".to_owned(),
             limits: Limits::default(),
         }
@@ -151,7 +155,7 @@ pub fn parse(snapshot: &Snapshot, options: &ParseOptions) -> Checked<Manifests> 
             }
         }
     }
-    let findings = validate::run(&documents, options.checks);
+    let findings = validate::run(&documents, options);
     assemble(documents, findings, options, &mut manifests, &mut problems);
     lower(&mut problems, options);
     problems.sort();

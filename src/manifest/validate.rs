@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Checks, IamServiceAccount, Ingress, IngressClass, ParseOptions, Service,
+    annotation::TargetType,
     document::{Document, Typed},
     ingress::{BackendUse, CONTROLLER, PortRef},
     stored,
@@ -15,8 +16,6 @@ use crate::{
 
 #[cfg(test)]
 mod tests;
-
-const TARGET_TYPE: &str = "alb.ingress.kubernetes.io/target-type";
 
 /// One check: a name that is also the code of what it finds, and a line on what it looks for.
 #[derive(Clone, Copy)]
@@ -69,6 +68,7 @@ const CHECKS: &[Check] = &[
 /// What the checks look at.
 pub(super) struct Whole<'a> {
     pub documents: &'a [Document],
+    pub options: &'a ParseOptions,
 }
 
 /// A problem, and the Ingress whose class decides whether it counts.
@@ -88,11 +88,11 @@ impl Finding {
 }
 
 /// Runs all checks.
-pub(super) fn run(documents: &[Document], checks: Checks) -> Vec<Finding> {
-    let whole = Whole { documents };
+pub(super) fn run(documents: &[Document], options: &ParseOptions) -> Vec<Finding> {
+    let whole = Whole { documents, options };
     CHECKS
         .iter()
-        .filter(|check| checks == Checks::Strict || !check.is_asked)
+        .filter(|check| options.checks == Checks::Strict || !check.is_asked)
         .flat_map(|check| (check.run)(&whole))
         .collect()
 }
@@ -231,13 +231,24 @@ fn service_ports(whole: &Whole<'_>) -> Vec<Finding> {
 
 fn node_ports(whole: &Whole<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
+    // Which parameters an Ingress has is decided later, so one that asks for addresses leaves all to the builders.
+    let by_params = whole.documents.iter().any(|document| {
+        matches!(&document.typed, Typed::Params(params) if params.spec.target_type.is_some())
+    });
+    if by_params {
+        return findings;
+    }
     for (index, ingress, backend, service) in whole.backends() {
-        // With targets other than instances it is that which is not served; the Service is fine.
-        let asks_for_others = [&service.annotations, &ingress.annotations]
+        let setting = [&service.options, &ingress.options]
             .into_iter()
-            .filter_map(|annotations| annotations.get(TARGET_TYPE))
-            .any(|given| given.value != "instance");
-        if matches!(service.service_type.as_str(), "NodePort" | "LoadBalancer") || asks_for_others {
+            .find_map(|options| options.target_group.target_type.as_ref());
+        let target_type = match setting {
+            Some(setting) => setting.good().copied(),
+            None => Some(whole.options.default_target_type),
+        };
+        if matches!(service.service_type.as_str(), "NodePort" | "LoadBalancer")
+            || target_type != Some(TargetType::Instance)
+        {
             continue;
         }
         let problem = Problem::new(

@@ -25,7 +25,7 @@ const TABLE: &[Row] = &[
     Row("daemon::schedule", &["id", "problem", "model"]),
     // Told where the repository is by the configuration; its problems have places like everybody's.
     Row("source", &["id", "config"]),
-    Row("config", &["id", "problem", "yaml"]),
+    Row("config", &["id", "problem", "yaml", "model::settings"]),
     Row("aws", &["id", "model"]),
     Row("cluster", &["id", "model"]),
     Row("observe", &["id", "aws", "cluster", "model", "manifest"]),

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 
 use super::super::{Context, Stopped};
 use crate::{
-    config::{Config, ProviderPolicy, SchemeConfig},
+    config::{Config, ProviderPolicy, SchemeConfig, TargetTypeConfig},
     id::Arn,
     manifest::annotation::{Scheme, TargetType},
     model::{
         digest::digest,
-        settings::{Checks, FeatureGates, Flags, IamSettings, Settings},
+        settings::{IamSettings, Settings},
     },
     observe,
     plan::{Plane, ReadOnly},
@@ -38,11 +38,11 @@ pub(super) fn settings(config: &Config, account: Option<&str>) -> Settings {
             SchemeConfig::Internal => Scheme::Internal,
             SchemeConfig::InternetFacing => Scheme::InternetFacing,
         },
-        default_target_type: TargetType::Instance,
+        default_target_type: target_type(config),
         default_tags: config.ingress.default_tags.clone(),
-        flags: Flags::default(),
-        gates: FeatureGates::default(),
-        checks: Checks::default(),
+        flags: config.ingress.flags.clone(),
+        gates: config.ingress.feature_gates,
+        checks: config.checks.mode,
         alb_owner_tag: config.ingress.owner_tag,
         iam: IamSettings {
             path: config.iam_path(),
@@ -54,6 +54,14 @@ pub(super) fn settings(config: &Config, account: Option<&str>) -> Settings {
             allow_adoption: config.iam.allow_adoption,
         },
         lowered: config.checks.lowered.clone(),
+    }
+}
+
+/// How targets are registered where no document says.
+pub fn target_type(config: &Config) -> TargetType {
+    match config.ingress.default_target_type {
+        TargetTypeConfig::Instance => TargetType::Instance,
+        TargetTypeConfig::Ip => TargetType::Ip,
     }
 }
 

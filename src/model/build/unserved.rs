@@ -9,6 +9,7 @@ use crate::{
         annotation::{PREFIX, TargetType},
         ingress::{PortRef, USE_ANNOTATION},
     },
+    model::settings::{FeatureGates, Flags},
     problem::{Located, Problem},
 };
 
@@ -28,6 +29,13 @@ pub(super) fn waits(
     input: &Input<'_>,
 ) -> Vec<Wait> {
     let mut waits = Vec::new();
+    let settings = input.settings;
+    if settings.flags != Flags::default() || settings.gates != FeatureGates::default() {
+        waits.push(Wait::new(
+            &ingress.origin,
+            "flags and feature gates other than the defaults are not served yet",
+        ));
+    }
     if let Some(parameters) = class.and_then(|class| class.parameters.as_ref()) {
         waits.push(Wait::new(
             &parameters.origin,

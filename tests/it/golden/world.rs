@@ -229,6 +229,7 @@ pub fn check(directory: &Path) -> Vec<Problem> {
         target: directory.display().to_string(),
         repository: PathBuf::from("."),
         paths: Vec::new(),
+        checks: albsync::cli::ChecksArg::default(),
         output: Output::Text,
     };
     inspect(&args, None).expect("a directory").problems
