@@ -40,6 +40,8 @@ pub struct Service {
     pub ip_families: Option<Vec<String>>,
     pub external_name: Option<String>,
     pub ports: Vec<ServicePort>,
+    /// The API server gives its ports node ports: NodePort, or LoadBalancer unless `allocateLoadBalancerNodePorts` is false.
+    pub has_node_ports: bool,
     /// Annotations under our prefix on the Service; they win over the Ingress's (ingress-model §0.3).
     pub options: IngressOptions,
     pub annotations: BTreeMap<String, Located<String>>,
@@ -97,6 +99,7 @@ pub(super) fn service(field: &Field<'_>, metadata: &Metadata, report: &mut Repor
         ip_families: None,
         external_name: None,
         ports: Vec::new(),
+        has_node_ports: false,
         options,
         annotations: metadata.located_annotations(),
     };
@@ -113,6 +116,14 @@ pub(super) fn service(field: &Field<'_>, metadata: &Metadata, report: &mut Repor
     let selector = report.text_map(&spec, "selector");
     service.cluster_ip = report.text(&spec, "clusterIP").map(|text| text.value);
     let is_headless = service.cluster_ip.as_deref() == Some("None");
+    service.has_node_ports = match service.service_type.as_str() {
+        "NodePort" => true,
+        "LoadBalancer" => {
+            let allocates = spec.value().get("allocateLoadBalancerNodePorts");
+            allocates != Some(&false.into())
+        }
+        _ => false,
+    };
     if service.service_type == "ExternalName" {
         let name = report.required_text(&spec, "externalName");
         service.external_name = name.map(|text| text.value);

@@ -8,9 +8,16 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+pub mod action;
 mod add_on;
+pub mod auth;
+pub mod backend;
+pub mod binding;
 pub mod build;
+pub mod certificate;
 mod class;
+pub mod collision;
+pub mod condition;
 pub mod context;
 mod frontend_nlb;
 mod inbound;
@@ -18,10 +25,17 @@ pub mod listener;
 mod load_balancer;
 mod member;
 pub mod merge;
+pub mod mutual;
+pub mod optimize;
 pub mod port;
+pub mod redirect;
+pub mod rule;
 mod security_group;
+pub mod shadow;
+pub mod split;
 mod subnet;
 pub mod tag;
+pub mod target_group;
 
 pub use super::build::name::GroupId;
 use super::{desired::Member, lbc::LATER, net::Tags};
@@ -163,7 +177,7 @@ pub struct Listener {
     pub rules: Vec<Rule>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Certificate {
     Arn(String),

@@ -237,6 +237,7 @@ pub fn service(name: &str) -> Service {
             target_port: PortRef::Name("http".into()),
             node_port: None,
         }],
+        has_node_ports: true,
         options: IngressOptions::default(),
         annotations: BTreeMap::new(),
     }

@@ -114,11 +114,11 @@ pub struct TargetGroupKey<'a> {
     pub service_uid: &'a str,
     /// As the backend spells it.
     pub service_port: &'a PortRef,
-    pub port: u16,
+    pub port: i32,
     pub target_type: TargetType,
     pub protocol: &'a str,
     pub protocol_version: &'a str,
-    pub control_port: Option<u16>,
+    pub control_port: Option<i32>,
 }
 
 impl TargetGroupKey<'_> {

@@ -100,7 +100,7 @@ impl<'a> TargetGroups<'a> {
             service: &place.service,
             service_uid: uid,
             service_port: port,
-            port: node_port,
+            port: i32::from(node_port),
             target_type: options.target_type,
             protocol: PROTOCOL,
             protocol_version: PROTOCOL_VERSION,
