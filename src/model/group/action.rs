@@ -17,13 +17,10 @@ use crate::{
             options::{ForwardTo, RuleAction, Stickiness},
             value::{Condition, Protocol, Transform},
         },
-        ingress::PortRef,
+        ingress::{PortRef, USE_ANNOTATION},
     },
     problem::{Located, Origin, Problem, codes, nearest::did_you_mean},
 };
-
-/// A port of this name takes its action from `actions.<service>`.
-const USE_ANNOTATION: &str = "use-annotation";
 
 /// A backend with what the annotations say of it, before the listener's protocol matters.
 #[derive(Debug)]

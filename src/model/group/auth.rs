@@ -1,7 +1,5 @@
 //! Sign-in before a request is answered: Cognito, OpenID Connect, or a token that is checked (ingress-model §5.8, §5.9).
 
-use std::collections::BTreeSet;
-
 use super::{
     Action, SecretRef, Session,
     build::Built,
@@ -205,13 +203,6 @@ impl Auth<'_> {
     }
 }
 
-/// Which keys a Secret has and whether it bears the required label; never a value.
-#[derive(Debug, PartialEq, Eq)]
-struct Presence {
-    keys: BTreeSet<String>,
-    is_labelled: bool,
-}
-
 fn check_secret(
     input: &Input<'_>,
     member: MemberInput<'_>,
@@ -233,37 +224,34 @@ fn check_secret(
         );
     }
     let SecretRef { namespace, name } = secret;
-    let presence = match in_git(input, secret) {
-        Some(presence) => presence,
-        None => match &input.facts.secrets {
+    let key = format!("{namespace}/{name}");
+    let in_git = input.manifests.secrets.get(&key);
+    let (labels, keys) = match (in_git, &input.facts.secrets) {
+        (Some(shape), _) => (&shape.labels, &shape.keys),
+        (None, None) => {
+            let what = format!("Secret {key}, which is not in git,");
+            return report.missing_fact(origin, &member.object(), &what);
+        }
+        (None, Some(secrets)) => match secrets.get(&key) {
+            Some(fact) => (&fact.labels, &fact.keys),
             None => {
-                let what = format!("Secret {namespace}/{name}, which is not in git,");
-                return report.missing_fact(origin, &member.object(), &what);
+                return refuse(
+                    format!(
+                        "Secret `{name}` is neither in git nor in the cluster, in namespace `{namespace}`"
+                    ),
+                    "make a Secret with clientID and clientSecret",
+                );
             }
-            Some(secrets) => match secrets.get(&format!("{namespace}/{name}")) {
-                Some(fact) => Presence {
-                    keys: fact.keys.clone(),
-                    is_labelled: has_label(input, |key| fact.labels.get(key).map(String::as_str)),
-                },
-                None => {
-                    return refuse(
-                        format!(
-                            "Secret `{name}` is neither in git nor in the cluster, in namespace `{namespace}`"
-                        ),
-                        "make a Secret with clientID and clientSecret",
-                    );
-                }
-            },
         },
     };
-    if !presence.is_labelled {
-        let label = &input.settings.flags.required_secrets_label;
+    let label = &input.settings.flags.required_secrets_label;
+    if !has_label(labels, label) {
         return refuse(
             format!("Secret `{name}` lacks the label {label}, which Secrets for sign-in need"),
             "add the label to the Secret",
         );
     }
-    let has = |key: &str| presence.keys.contains(key);
+    let has = |key: &str| keys.contains(key);
     if !CLIENT_ID.iter().any(|key| has(key)) {
         return refuse(
             format!("Secret `{name}` has no key clientID"),
@@ -279,23 +267,8 @@ fn check_secret(
     Ok(())
 }
 
-/// A Secret of git, `stringData` merged into `data` as the API server does it.
-fn in_git(input: &Input<'_>, secret: &SecretRef) -> Option<Presence> {
-    let document = input.secret(&secret.namespace, &secret.name)?;
-    let keys = ["data", "stringData"]
-        .iter()
-        .filter_map(|part| document.get(*part)?.as_object())
-        .flat_map(|part| part.keys().cloned())
-        .collect();
-    let labels = document.pointer("/metadata/labels");
-    Some(Presence {
-        keys,
-        is_labelled: has_label(input, |key| labels?.get(key)?.as_str()),
-    })
-}
-
-fn has_label<'v>(input: &Input<'_>, label: impl Fn(&str) -> Option<&'v str>) -> bool {
-    let required = &input.settings.flags.required_secrets_label;
+/// Whether the labels hold `key=value`; nothing asks for nothing.
+fn has_label(labels: &Map, required: &str) -> bool {
     let (key, value) = required.split_once('=').unwrap_or((required, ""));
-    key.is_empty() || label(key) == Some(value)
+    key.is_empty() || labels.get(key).is_some_and(|label| label == value)
 }

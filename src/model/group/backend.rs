@@ -113,7 +113,9 @@ impl<'a> View<'a> {
     /// Whether IPv6 is among its address families: what the cluster says, else what git decides.
     pub fn is_ipv6(&self) -> bool {
         let assigned = self.fact.and_then(|fact| fact.ip_families.as_ref());
-        let decided = self.document.and_then(|service| service.ip_families.as_ref());
+        let decided = self
+            .document
+            .and_then(|service| service.ip_families.as_ref());
         let mut families = assigned.or(decided).into_iter().flatten();
         families.any(|family| family == "IPv6")
     }

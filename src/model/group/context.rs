@@ -27,8 +27,6 @@ pub struct Input<'a> {
     pub services: BTreeMap<&'a ServiceRef, &'a Service>,
     /// `None`: the account's certificates were not looked up.
     pub certificates: Option<certificate::Index<'a>>,
-    /// Documents by namespace and name; asked only which keys they have.
-    secrets: BTreeMap<(&'a str, &'a str), &'a serde_json::Value>,
 }
 
 impl<'a> Input<'a> {
@@ -48,26 +46,8 @@ impl<'a> Input<'a> {
                 .certificates
                 .as_ref()
                 .map(|certificates| certificate::Index::new(certificates, settings)),
-            secrets: secrets(manifests),
         }
     }
-
-    /// A Secret that git holds, as written.
-    pub fn secret(&self, namespace: &str, name: &str) -> Option<&'a serde_json::Value> {
-        self.secrets.get(&(namespace, name)).copied()
-    }
-}
-
-fn secrets(manifests: &Manifests) -> BTreeMap<(&str, &str), &serde_json::Value> {
-    let objects = manifests.objects.iter();
-    objects
-        .filter(|object| object.reference.kind == "Secret" && object.reference.api_version == "v1")
-        .map(|object| {
-            let reference = &object.reference;
-            let namespace = reference.namespace.as_deref().unwrap_or_default();
-            ((namespace, reference.name.as_str()), &object.value)
-        })
-        .collect()
 }
 
 /// One Ingress of a group with the parameters of its class.
