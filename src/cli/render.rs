@@ -9,12 +9,12 @@ use clap::{Args, ValueEnum};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use super::{CliError, Common, Exit, check, client, facts_file, output};
+use super::{ChecksArg, CliError, Common, Exit, check, client, facts_file, output};
 use crate::{
     config::Config,
     converge::{load, world},
     id::RepoPath,
-    manifest::{self, Checks, ParseOptions},
+    manifest::{self, ParseOptions},
     model::{
         facts::Facts,
         group::{GroupModel, build},
@@ -40,20 +40,11 @@ pub struct RenderArgs {
     /// What account and cluster say, as `albsync facts` writes it: subnets, certificates, Services' node ports …
     #[arg(long, value_name = "FILE")]
     pub facts: Option<PathBuf>,
-    /// Which checks hold, in place of the configured ones
-    #[arg(long, value_name = "CHECKS")]
-    pub checks: Option<ChecksArg>,
+    #[command(flatten)]
+    pub checks: ChecksArg,
     /// Form of the answer: our own words, or the JSON that AWS Load Balancer Controller logs
     #[arg(short, long, value_name = "FORM", default_value = "yaml")]
     pub output: Form,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ChecksArg {
-    /// Everything that is hardly meant is a problem
-    Strict,
-    /// Only what AWS Load Balancer Controller refuses is one
-    Lbc,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -116,10 +107,8 @@ fn settings(
         };
         settings.cluster_name.clone_from(cluster);
     }
-    match args.checks {
-        Some(ChecksArg::Strict) => settings.checks = Checks::Strict,
-        Some(ChecksArg::Lbc) => settings.checks = Checks::Lbc,
-        None => {}
+    if let Some(mode) = args.checks.checks {
+        settings.checks = mode.into();
     }
     Ok(settings)
 }

@@ -205,10 +205,14 @@ impl Report {
         self.as_text(&field)
     }
 
-    /// The field as text; anything that some reader of YAML would not see as this text is refused (lessons E10).
+    /// The field as text; anything that some reader of YAML would not see as this text is refused (lessons E10). With
+    /// LBC's checks it is taken as written: only a reader that sees text can have brought it to where LBC found it.
     pub fn as_text(&mut self, field: &Field<'_>) -> Option<Located<String>> {
         match (field.value(), field.node.ambiguous()) {
             (Value::String(text), None) => Some(Located::new(text.clone(), field.origin())),
+            (_, Some(text)) if self.checks == Checks::Lbc => {
+                Some(Located::new(text.to_owned(), field.origin()))
+            }
             (Value::String(_), Some(_)) => {
                 let message = format!(
                     "{} is written as `{}`, which some readers of YAML take for a number",
