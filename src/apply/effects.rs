@@ -156,6 +156,8 @@ fn derived(op: &Op, action: &Action, output: &Output, applied: &Applied) -> Vec<
         | Action::RegisterTargets { .. }
         | Action::ModifyListener { .. }
         | Action::ModifyListenerAttributes { .. }
+        | Action::AddListenerCertificates { .. }
+        | Action::RemoveListenerCertificates { .. }
         | Action::ModifyRule { .. }
         | Action::SetRulePriorities { .. }
         | Action::AddTags { .. }

@@ -92,6 +92,13 @@ pub async fn execute(action: &Action, ports: Ports<'_>) -> Result<Output, CallEr
             aws.modify_listener_attributes(known(arn)?, attributes)
                 .await
         }
+        Action::AddListenerCertificates { arn, certificates } => {
+            aws.add_listener_certificates(known(arn)?, certificates)
+                .await
+        }
+        Action::RemoveListenerCertificates { arn, certificates } => {
+            aws.remove_listener_certificates(arn, certificates).await
+        }
         Action::DeleteListener { arn } => aws.delete_listener(arn).await,
         Action::CreateRule {
             listener,
@@ -102,9 +109,7 @@ pub async fn execute(action: &Action, ports: Ports<'_>) -> Result<Output, CallEr
             let arn = aws.create_rule(known(listener)?, *priority, spec).await?;
             return Ok(made(arn.0));
         }
-        Action::ModifyRule { arn, spec } => {
-            aws.modify_rule(arn, &spec.conditions, &spec.actions).await
-        }
+        Action::ModifyRule { arn, spec } => aws.modify_rule(arn, spec).await,
         Action::SetRulePriorities { priorities, .. } => aws.set_rule_priorities(priorities).await,
         Action::DeleteRule { arn } => aws.delete_rule(arn).await,
         Action::AddTags { arn, tags } => aws.add_tags(known(arn)?, tags).await,

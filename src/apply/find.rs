@@ -10,7 +10,7 @@ use crate::{
     model::{
         call::CallError,
         desired::Ref,
-        elb::Condition,
+        elb::{Condition, Patterns},
         net::{Permission, PermissionSource, SecurityGroup, Tags},
         policy::same_document,
         tags,
@@ -142,6 +142,13 @@ pub async fn find(action: &Action, ports: Ports<'_>) -> Result<Found, CallError>
             arn: Ref::Known(arn),
             attributes,
         } => all_of(within(attributes, &aws.listener_attributes(arn).await?)),
+        Action::AddListenerCertificates {
+            arn: Ref::Known(arn),
+            certificates,
+        } => all_of(certificates.is_subset(&aws.listener_certificates(arn).await?)),
+        Action::RemoveListenerCertificates { arn, certificates } => {
+            all_of(certificates.is_disjoint(&aws.listener_certificates(arn).await?))
+        }
         Action::AddTags {
             arn: Ref::Known(arn),
             tags,
@@ -373,9 +380,12 @@ fn same_conditions(wanted: &[Condition], live: &[Condition]) -> bool {
                 match &mut condition {
                     Condition::HostHeader { values }
                     | Condition::PathPattern { values }
-                    | Condition::HttpHeader { values, .. }
-                    | Condition::HttpRequestMethod { values }
-                    | Condition::SourceIp { values } => values.sort(),
+                    | Condition::HttpHeader { values, .. } => match values {
+                        Patterns::Values(texts) | Patterns::Regex(texts) => texts.sort(),
+                    },
+                    Condition::HttpRequestMethod { values } | Condition::SourceIp { values } => {
+                        values.sort()
+                    }
                     Condition::QueryString { values } => values.sort(),
                     Condition::Other { .. } => {}
                 }

@@ -11,6 +11,7 @@ pub(super) fn takes_away(action: &Action) -> bool {
             | Action::DeleteLoadBalancer { .. }
             | Action::DeleteTargetGroup { .. }
             | Action::DeregisterTargets { .. }
+            | Action::RemoveListenerCertificates { .. }
             | Action::DeleteListener { .. }
             | Action::DeleteRule { .. }
             | Action::DeletePolicy { .. }
@@ -46,6 +47,8 @@ pub(super) fn service(action: &Action) -> &'static str {
         | Action::CreateListener { .. }
         | Action::ModifyListener { .. }
         | Action::ModifyListenerAttributes { .. }
+        | Action::AddListenerCertificates { .. }
+        | Action::RemoveListenerCertificates { .. }
         | Action::DeleteListener { .. }
         | Action::CreateRule { .. }
         | Action::ModifyRule { .. }

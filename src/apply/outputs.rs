@@ -98,6 +98,7 @@ impl Outputs {
             Action::ModifyLoadBalancerAttributes { arn, .. }
             | Action::ModifyTargetGroupAttributes { arn, .. }
             | Action::ModifyListenerAttributes { arn, .. }
+            | Action::AddListenerCertificates { arn, .. }
             | Action::AddTags { arn, .. }
             | Action::RegisterTargets {
                 target_group: arn, ..
@@ -139,6 +140,7 @@ impl Outputs {
             | Action::ModifyTargetGroup { .. }
             | Action::DeleteTargetGroup { .. }
             | Action::DeregisterTargets { .. }
+            | Action::RemoveListenerCertificates { .. }
             | Action::DeleteListener { .. }
             | Action::SetRulePriorities { .. }
             | Action::DeleteRule { .. }

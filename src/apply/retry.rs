@@ -197,7 +197,9 @@ fn by_call(error: &CallError, action: &Action, wait: Wait<'_>) -> Option<Failure
         }
         Action::CreateTargetGroup { .. } if is(&["DuplicateTargetGroupName"]) => wait.verify(),
         Action::CreateListener { .. } if is(&["DuplicateListener"]) => wait.verify(),
-        Action::CreateListener { .. } | Action::ModifyListener { .. }
+        Action::CreateListener { .. }
+        | Action::ModifyListener { .. }
+        | Action::AddListenerCertificates { .. }
             if is(&["CertificateNotFound"]) =>
         {
             wait.fresh(FailureClass::Blocked, true)
@@ -288,6 +290,7 @@ fn not_found(error: &CallError, action: &Action, wait: Wait<'_>) -> FailureClass
         | Action::RevokeIngress { .. }
         | Action::DeleteLoadBalancer { .. }
         | Action::DeleteTargetGroup { .. }
+        | Action::RemoveListenerCertificates { .. }
         | Action::DeleteListener { .. }
         | Action::DeleteRule { .. }
         | Action::DeletePolicyVersion { .. }
@@ -399,6 +402,7 @@ fn names_new(action: &Action) -> bool {
         Action::ModifyLoadBalancerAttributes { arn, .. }
         | Action::ModifyTargetGroupAttributes { arn, .. }
         | Action::ModifyListenerAttributes { arn, .. }
+        | Action::AddListenerCertificates { arn, .. }
         | Action::AddTags { arn, .. } => new(arn),
         Action::RegisterTargets { target_group, .. } => new(target_group),
         Action::CreateListener {

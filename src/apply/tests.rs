@@ -353,6 +353,7 @@ fn permission(port: i32) -> Permission {
 
 fn target() -> Target {
     Target {
+        all_zones: false,
         id: "i-1".to_owned(),
         port: 30_080,
     }
@@ -360,6 +361,7 @@ fn target() -> Target {
 
 fn target_group_spec() -> TargetGroupSpec {
     TargetGroupSpec {
+        target_control_port: None,
         name: "tg".to_owned(),
         target_type: TargetType::Instance,
         port: 30_080,
@@ -397,6 +399,7 @@ fn balancer_spec(group: Ref<SecurityGroupId>) -> LoadBalancerSpec {
 
 fn listener_spec() -> ListenerSpec {
     ListenerSpec {
+        tls: None,
         port: 80,
         protocol: "HTTP".to_owned(),
         default_actions: Vec::new(),
@@ -407,8 +410,9 @@ fn listener_spec() -> ListenerSpec {
 
 fn rule_spec(number: u32, target_group: Ref<Arn>) -> RuleSpec {
     RuleSpec {
+        transforms: Vec::new(),
         conditions: vec![Condition::PathPattern {
-            values: vec![format!("/{number}"), format!("/{number}/*")],
+            values: vec![format!("/{number}"), format!("/{number}/*")].into(),
         }],
         actions: vec![RuleAction::Forward {
             target_groups: vec![WeightedTargetGroup {

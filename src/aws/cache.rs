@@ -52,6 +52,8 @@ struct Memory {
     /// Of balancers, listeners and target groups.
     attributes: BTreeMap<Arn, BTreeMap<String, String>>,
     targets: BTreeMap<Arn, BTreeSet<Target>>,
+    /// Of listeners, beyond the default.
+    certificates: BTreeMap<Arn, BTreeSet<Arn>>,
     security_groups: BTreeMap<SecurityGroupId, SecurityGroup>,
 }
 
@@ -208,6 +210,22 @@ impl ElbRead for Cached {
             memory
                 .listeners
                 .insert(load_balancer.clone(), found.clone());
+        });
+        Ok(found)
+    }
+
+    async fn listener_certificates(&self, listener: &Arn) -> Result<BTreeSet<Arn>> {
+        let (known, asked_at) = {
+            let memory = self.memory();
+            let known = memory.certificates.get(listener).cloned();
+            (known, memory.generation)
+        };
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let found = self.inner.listener_certificates(listener).await?;
+        self.keep(asked_at, |memory| {
+            memory.certificates.insert(listener.clone(), found.clone());
         });
         Ok(found)
     }

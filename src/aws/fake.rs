@@ -49,6 +49,8 @@ pub struct State {
     pub listeners: BTreeMap<Arn, Listener>,
     pub rules: BTreeMap<Arn, Rule>,
     pub target_groups: BTreeMap<Arn, TargetGroup>,
+    /// What ACM issued.
+    pub certificates: BTreeSet<Arn>,
     pub providers: BTreeMap<Arn, Provider>,
     pub roles: BTreeMap<RoleName, Role>,
     pub policies: BTreeMap<Arn, Policy>,

@@ -13,8 +13,8 @@ use crate::{
     model::{
         call::CallError,
         elb::{
-            Condition, HealthCheck, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Rule,
-            RuleAction, RuleSpec, Target, TargetGroup, TargetGroupSpec,
+            HealthCheck, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Rule, RuleSpec,
+            Target, TargetGroup, TargetGroupSpec,
         },
         facts::{Subnet, Vpc},
         iam::{Policy, PolicySpec, Provider, ProviderSpec, Role, RoleSpec},
@@ -47,8 +47,10 @@ pub enum Query {
 pub trait ElbRead: Send + Sync {
     /// `attributes` and `tags` are left empty.
     async fn load_balancers(&self, query: &Query) -> Result<Vec<LoadBalancer>>;
-    /// `attributes` and `tags` are left empty. A vanished balancer has no listeners.
+    /// `attributes`, `tags` and `tls.certificates` are left empty. A vanished balancer has no listeners.
     async fn listeners(&self, load_balancer: &Arn) -> Result<Vec<Listener>>;
+    /// Beyond the default, which may be among them all the same.
+    async fn listener_certificates(&self, listener: &Arn) -> Result<BTreeSet<Arn>>;
     /// Without the default rule; `tags` are left empty. A vanished listener has no rules.
     async fn rules(&self, listener: &Arn) -> Result<Vec<Rule>>;
     /// `attributes`, `tags` and `targets` are left empty.
@@ -99,21 +101,31 @@ pub trait ElbWrite: ElbRead {
         target_group: &Arn,
         targets: &BTreeSet<Target>,
     ) -> Result<()>;
+    /// Attributes and certificates beyond the default are not sent.
     async fn create_listener(&self, load_balancer: &Arn, spec: &ListenerSpec) -> Result<Arn>;
+    /// The same.
     async fn modify_listener(&self, arn: &Arn, spec: &ListenerSpec) -> Result<()>;
     async fn modify_listener_attributes(
         &self,
         arn: &Arn,
         attributes: &BTreeMap<String, String>,
     ) -> Result<()>;
-    async fn delete_listener(&self, arn: &Arn) -> Result<()>;
-    async fn create_rule(&self, listener: &Arn, priority: u32, spec: &RuleSpec) -> Result<Arn>;
-    async fn modify_rule(
+    /// One by one, because AWS takes no more.
+    async fn add_listener_certificates(
         &self,
         arn: &Arn,
-        conditions: &[Condition],
-        actions: &[RuleAction],
+        certificates: &BTreeSet<Arn>,
     ) -> Result<()>;
+    /// One by one, because AWS takes no more.
+    async fn remove_listener_certificates(
+        &self,
+        arn: &Arn,
+        certificates: &BTreeSet<Arn>,
+    ) -> Result<()>;
+    async fn delete_listener(&self, arn: &Arn) -> Result<()>;
+    async fn create_rule(&self, listener: &Arn, priority: u32, spec: &RuleSpec) -> Result<Arn>;
+    /// Tags are not sent.
+    async fn modify_rule(&self, arn: &Arn, spec: &RuleSpec) -> Result<()>;
     async fn set_rule_priorities(&self, priorities: &BTreeMap<Arn, u32>) -> Result<()>;
     async fn delete_rule(&self, arn: &Arn) -> Result<()>;
     async fn add_tags(&self, arn: &Arn, tags: &Tags) -> Result<()>;

@@ -42,6 +42,10 @@ pub struct AppliedResource {
     /// Targets that we registered last (target groups): tells a hand's change from nodes that came or went.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub targets: BTreeSet<Target>,
+    /// Secrets whose content we sent (rules and listeners with OIDC sign-in), by `namespace/name`: the version that they
+    /// had. AWS returns nothing to compare with.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
     /// Stays in AWS when git drops it (`deletionPolicy: Retain`): git is no longer there to say so then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retain: bool,
@@ -91,6 +95,7 @@ pub struct ResourceUpdate {
     pub attach: BTreeSet<Arn>,
     pub detach: BTreeSet<Arn>,
     pub targets: Option<BTreeSet<Target>>,
+    pub secrets: Option<BTreeMap<String, String>>,
     pub retain: Option<bool>,
 }
 
@@ -121,6 +126,9 @@ impl AppliedResource {
         self.attached.retain(|arn| !update.detach.contains(arn));
         if let Some(targets) = &update.targets {
             self.targets.clone_from(targets);
+        }
+        if let Some(secrets) = &update.secrets {
+            self.secrets.clone_from(secrets);
         }
         if let Some(retain) = update.retain {
             self.retain = retain;

@@ -7,9 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::manifest::annotation::{Scheme, TargetType};
+pub use crate::manifest::annotation::{
+    Scheme, TargetType,
+    options::{JwtClaim, JwtValidation, MutualMode},
+    value::{Patterns, QueryPair, Rewrite, Transform},
+};
 
-use super::{desired::Ref, net::Tags};
+use super::{
+    desired::Ref,
+    group::{SecretRef, Session},
+    net::Tags,
+};
 use crate::id::{Arn, SecurityGroupId, SubnetId};
 
 /// An application load balancer as wanted.
@@ -56,9 +64,36 @@ pub struct ListenerSpec {
     /// `HTTP` or `HTTPS`.
     pub protocol: String,
     pub default_actions: Vec<RuleAction>,
+    /// What HTTPS needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSpec>,
     /// Only the keys that were declared.
     pub attributes: BTreeMap<String, String>,
     pub tags: Tags,
+}
+
+/// The encrypted half of a listener as wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsSpec {
+    /// Shown to clients that ask for no name, or for one that no other fits.
+    pub default_certificate: Arn,
+    /// Chosen by the name that a client asks for. Whether the default is among them makes no difference.
+    pub certificates: BTreeSet<Arn>,
+    /// `None`: whatever is set stays.
+    pub ssl_policy: Option<String>,
+    /// `None`: whatever is set stays.
+    pub mutual_authentication: Option<MutualAuthentication>,
+}
+
+/// Certificates of clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MutualAuthentication {
+    pub mode: MutualMode,
+    /// The rest is of mode `verify` only.
+    pub trust_store: Option<Arn>,
+    pub ignore_client_certificate_expiry: Option<bool>,
+    /// `on` or `off`.
+    pub advertise_trust_store_ca_names: Option<String>,
 }
 
 /// A listener as ELBv2 returns it.
@@ -69,8 +104,20 @@ pub struct Listener {
     pub port: u16,
     pub protocol: String,
     pub default_actions: Vec<RuleAction>,
+    #[serde(default)]
+    pub tls: Tls,
     pub attributes: BTreeMap<String, String>,
     pub tags: Tags,
+}
+
+/// The encrypted half of a listener as ELBv2 returns it; empty where it is plain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    pub default_certificate: Option<Arn>,
+    /// Beyond the default, which may be among them all the same.
+    pub certificates: BTreeSet<Arn>,
+    pub ssl_policy: Option<String>,
+    pub mutual_authentication: Option<MutualAuthentication>,
 }
 
 /// A rule as wanted: order is the list's, numbers are the planner's (decision 4 of the spec).
@@ -78,6 +125,8 @@ pub struct Listener {
 pub struct RuleSpec {
     pub conditions: Vec<Condition>,
     pub actions: Vec<RuleAction>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transforms: Vec<Transform>,
     pub tags: Tags,
 }
 
@@ -90,6 +139,8 @@ pub struct Rule {
     pub priority: u32,
     pub conditions: Vec<Condition>,
     pub actions: Vec<RuleAction>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transforms: Vec<Transform>,
     pub tags: Tags,
 }
 
@@ -98,14 +149,14 @@ pub struct Rule {
 #[serde(rename_all = "kebab-case", tag = "field")]
 pub enum Condition {
     HostHeader {
-        values: Vec<String>,
+        values: Patterns,
     },
     PathPattern {
-        values: Vec<String>,
+        values: Patterns,
     },
     HttpHeader {
         name: String,
-        values: Vec<String>,
+        values: Patterns,
     },
     HttpRequestMethod {
         values: Vec<String>,
@@ -122,16 +173,27 @@ pub enum Condition {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct QueryPair {
-    pub key: Option<String>,
-    pub value: String,
-}
-
 /// One action of a rule or listener.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]
 pub enum RuleAction {
+    AuthenticateCognito {
+        user_pool_arn: String,
+        user_pool_client_id: String,
+        user_pool_domain: String,
+        session: Session,
+    },
+    /// Client id and secret stay in the Secret and are read when the action is sent.
+    AuthenticateOidc {
+        issuer: String,
+        authorization_endpoint: String,
+        token_endpoint: String,
+        user_info_endpoint: String,
+        /// Absent in what was read: AWS says neither the Secret's name nor its content.
+        client: Option<OidcClient>,
+        session: Session,
+    },
+    JwtValidation(JwtValidation),
     Forward {
         target_groups: Vec<WeightedTargetGroup>,
         /// Group stickiness in seconds; `None` is off.
@@ -151,7 +213,18 @@ pub enum RuleAction {
         status_code: String,
     },
     /// What a foreign rule may hold and we do not model.
-    Other { text: String },
+    Other {
+        text: String,
+    },
+}
+
+/// Where the id and the secret of an OIDC client are. AWS never returns the secret, so that a changed one shows only in
+/// the Secret's version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OidcClient {
+    pub secret: SecretRef,
+    /// The Secret's `resourceVersion`; absent where it was not read.
+    pub version: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -176,6 +249,8 @@ pub struct TargetGroupSpec {
     /// `ipv4` or `ipv6`.
     pub ip_address_type: String,
     pub vpc_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_control_port: Option<u16>,
     pub health_check: HealthCheck,
     /// Only the keys that were declared.
     pub attributes: BTreeMap<String, String>,
@@ -195,6 +270,8 @@ pub struct TargetGroup {
     pub protocol_version: String,
     pub ip_address_type: String,
     pub vpc_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_control_port: Option<u16>,
     pub health_check: HealthCheck,
     pub attributes: BTreeMap<String, String>,
     pub tags: Tags,
@@ -227,4 +304,7 @@ pub enum Matcher {
 pub struct Target {
     pub id: String,
     pub port: u16,
+    /// An address outside the VPC: it belongs to no availability zone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_zones: bool,
 }

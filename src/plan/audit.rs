@@ -438,6 +438,7 @@ fn outputs(action: &Action) -> BTreeSet<ResourceId> {
         Action::ModifyLoadBalancerAttributes { arn: one, .. }
         | Action::ModifyTargetGroupAttributes { arn: one, .. }
         | Action::ModifyListenerAttributes { arn: one, .. }
+        | Action::AddListenerCertificates { arn: one, .. }
         | Action::AddTags { arn: one, .. }
         | Action::RegisterTargets {
             target_group: one, ..

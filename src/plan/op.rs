@@ -225,6 +225,15 @@ pub enum Action {
         arn: Ref<Arn>,
         attributes: BTreeMap<String, String>,
     },
+    /// Beyond the default.
+    AddListenerCertificates {
+        arn: Ref<Arn>,
+        certificates: BTreeSet<Arn>,
+    },
+    RemoveListenerCertificates {
+        arn: Arn,
+        certificates: BTreeSet<Arn>,
+    },
     DeleteListener {
         arn: Arn,
     },

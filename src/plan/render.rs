@@ -3,7 +3,7 @@
 //! Bodies of policies and of Secrets are never shown; a policy's change is one line.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::{self, Write},
 };
 
@@ -203,6 +203,8 @@ fn shown(op: &Op) -> impl Iterator<Item = &Difference> {
             | Action::DeregisterTargets { .. }
             | Action::AuthorizeIngress { .. }
             | Action::RevokeIngress { .. }
+            | Action::AddListenerCertificates { .. }
+            | Action::RemoveListenerCertificates { .. }
             | Action::AttachRolePolicy { .. }
             | Action::DetachRolePolicy { .. }
             | Action::SetIngressStatus { .. }
@@ -296,6 +298,14 @@ pub fn line(op: &Op) -> (Tone, String) {
             create(format!("create {thing} ({}:{})", spec.protocol, spec.port))
         }
         Action::ModifyListener { .. } => change(format!("change {thing}")),
+        Action::AddListenerCertificates { certificates, .. } => create(format!(
+            "offer {} on {thing}",
+            certificates_text(certificates)
+        )),
+        Action::RemoveListenerCertificates { certificates, .. } => delete(format!(
+            "no longer offer {} on {thing}",
+            certificates_text(certificates)
+        )),
         Action::CreateRule { priority, spec, .. } => create(format!(
             "create rule {priority}: {} → {}",
             conditions_text(&spec.conditions),
@@ -403,7 +413,14 @@ fn permissions_text(permissions: &[Permission]) -> String {
     joined(permissions.iter().map(permission_text))
 }
 
-fn targets_text(targets: &std::collections::BTreeSet<Target>) -> String {
+fn certificates_text(certificates: &BTreeSet<Arn>) -> String {
+    match certificates.len() {
+        1 => format!("certificate {}", joined(certificates)),
+        _ => format!("certificates {}", joined(certificates)),
+    }
+}
+
+fn targets_text(targets: &BTreeSet<Target>) -> String {
     const SHOWN: usize = 4;
     let mut texts: Vec<String> = targets
         .iter()

@@ -118,7 +118,7 @@ fn a_rules_conditions() {
     heals("conditions", |state| {
         let rule = state.rules.values_mut().next().unwrap();
         rule.conditions = vec![Condition::PathPattern {
-            values: vec!["/hand".to_owned()],
+            values: vec!["/hand".to_owned()].into(),
         }];
     });
 }
@@ -216,6 +216,7 @@ fn targets_taken_out_and_put_in() {
         let group = state.target_groups.values_mut().next().unwrap();
         let first = group.targets.pop_first().unwrap();
         group.targets.insert(Target {
+            all_zones: false,
             id: first.id,
             port: 1,
         });

@@ -162,6 +162,7 @@ impl Wish {
                 ListenerStack {
                     origin: origin(&file, 2),
                     spec: ListenerSpec {
+                        tls: None,
                         port: 80,
                         protocol: "HTTP".to_owned(),
                         default_actions: vec![RuleAction::FixedResponse {
@@ -178,12 +179,13 @@ impl Wish {
                         .map(|(index, (path, service))| OrderedRule {
                             origin: origin(&file, 10 + index as u32),
                             spec: RuleSpec {
+                                transforms: Vec::new(),
                                 conditions: vec![
                                     Condition::HostHeader {
-                                        values: vec!["shop.example".to_owned()],
+                                        values: vec!["shop.example".to_owned()].into(),
                                     },
                                     Condition::PathPattern {
-                                        values: vec![path.clone(), format!("{path}/*")],
+                                        values: vec![path.clone(), format!("{path}/*")].into(),
                                     },
                                 ],
                                 actions: vec![RuleAction::Forward {
@@ -227,6 +229,7 @@ impl Wish {
             .clone()
             .unwrap_or_else(|| "HTTP1".to_owned());
         TargetGroupSpec {
+            target_control_port: None,
             name: format!("k8s-{ingress}-{service}-{port}-{version}"),
             target_type: TargetType::Instance,
             port,
@@ -248,6 +251,7 @@ impl Wish {
             tags,
             targets: (0..self.nodes)
                 .map(|index| Target {
+                    all_zones: false,
                     id: format!("i-{index:017}"),
                     port,
                 })

@@ -261,7 +261,7 @@ impl World {
                 rule.conditions
                     .iter()
                     .find_map(|condition| match condition {
-                        Condition::PathPattern { values } => values.first().cloned(),
+                        Condition::PathPattern { values } => values.texts().first().cloned(),
                         _ => None,
                     })
             })

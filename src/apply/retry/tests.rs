@@ -145,6 +145,7 @@ fn create_target_group() -> Action {
     Action::CreateTargetGroup {
         id: id(ResourceKind::TargetGroup),
         spec: TargetGroupSpec {
+            target_control_port: None,
             name: "n".to_owned(),
             target_type: TargetType::Instance,
             port: 30_000,
@@ -181,6 +182,7 @@ fn create_listener(load_balancer: Ref<crate::id::Arn>) -> Action {
         id: id(ResourceKind::Listener),
         load_balancer,
         spec: ListenerSpec {
+            tls: None,
             port: 80,
             protocol: "HTTP".to_owned(),
             default_actions: Vec::new(),
@@ -192,6 +194,7 @@ fn create_listener(load_balancer: Ref<crate::id::Arn>) -> Action {
 
 fn rule() -> RuleSpec {
     RuleSpec {
+        transforms: Vec::new(),
         conditions: Vec::new(),
         actions: vec![forward(old_arn())],
         tags: BTreeMap::new(),

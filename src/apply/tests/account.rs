@@ -347,6 +347,9 @@ impl Clock for VirtualClock {
 
 #[async_trait]
 impl ElbRead for Account {
+    async fn listener_certificates(&self, _: &Arn) -> Result<BTreeSet<Arn>> {
+        self.read(|_| BTreeSet::new()).await
+    }
     async fn load_balancers(&self, query: &Query) -> Result<Vec<LoadBalancer>> {
         self.read(|state| {
             let all = state.balancers.values();
@@ -493,6 +496,7 @@ impl ElbWrite for Account {
                 state.id()
             ));
             let live = TargetGroup {
+                target_control_port: None,
                 arn: arn.clone(),
                 name: spec.name.clone(),
                 target_type: "instance".to_owned(),
@@ -564,6 +568,7 @@ impl ElbWrite for Account {
                 state.id()
             ));
             let live = Listener {
+                tls: crate::model::elb::Tls::default(),
                 arn: arn.clone(),
                 load_balancer: load_balancer.clone(),
                 port: spec.port,
@@ -609,6 +614,7 @@ impl ElbWrite for Account {
                 state.id()
             ));
             let live = Rule {
+                transforms: Vec::new(),
                 arn: arn.clone(),
                 listener: listener.clone(),
                 priority,
@@ -621,7 +627,14 @@ impl ElbWrite for Account {
         })
         .await
     }
-    async fn modify_rule(&self, _: &Arn, _: &[Condition], _: &[RuleAction]) -> Result<()> {
+    async fn add_listener_certificates(&self, _: &Arn, _: &BTreeSet<Arn>) -> Result<()> {
+        self.write("AddListenerCertificates", |_, _| Ok(())).await
+    }
+    async fn remove_listener_certificates(&self, _: &Arn, _: &BTreeSet<Arn>) -> Result<()> {
+        self.write("RemoveListenerCertificates", |_, _| Ok(()))
+            .await
+    }
+    async fn modify_rule(&self, _: &Arn, _: &RuleSpec) -> Result<()> {
         self.write("ModifyRule", |_, _| Ok(())).await
     }
     async fn set_rule_priorities(&self, _: &BTreeMap<Arn, u32>) -> Result<()> {

@@ -57,6 +57,7 @@ impl Bench {
         let listener = block_on(cached.create_listener(
             &load_balancer,
             &ListenerSpec {
+                tls: None,
                 port: 80,
                 protocol: "HTTP".into(),
                 default_actions: vec![fixed("404")],
@@ -148,6 +149,7 @@ impl Bench {
         let some_tags = BTreeMap::from([(format!("k{}", a % 3), format!("{b}"))]);
         let keys = BTreeSet::from([format!("k{}", a % 3)]);
         let targets = BTreeSet::from([Target {
+            all_zones: false,
             id: format!("i-{:017}", b % 3),
             port: 30080,
         }]);
@@ -159,6 +161,7 @@ impl Bench {
             }
             (1, Some(arn), _) => {
                 let spec = RuleSpec {
+                    transforms: Vec::new(),
                     conditions: path(b),
                     actions: vec![forward(&arn)],
                     tags: tags("rule"),
@@ -168,7 +171,13 @@ impl Bench {
                     .extend(block_on(aws.create_rule(&self.listener, priority, &spec)).ok());
             }
             (2, Some(to), Some(rule)) => {
-                drop(block_on(aws.modify_rule(&rule, &path(b), &[forward(&to)])));
+                let spec = RuleSpec {
+                    conditions: path(b),
+                    actions: vec![forward(&to)],
+                    transforms: Vec::new(),
+                    tags: Tags::new(),
+                };
+                drop(block_on(aws.modify_rule(&rule, &spec)));
             }
             (3, _, Some(rule)) => {
                 if block_on(aws.delete_rule(&rule)).is_ok() {
@@ -218,6 +227,7 @@ impl Bench {
             }
             (16, arn, _) => {
                 let spec = ListenerSpec {
+                    tls: None,
                     port: 80,
                     protocol: "HTTP".into(),
                     default_actions: vec![arn.map_or_else(|| fixed("503"), |arn| forward(&arn))],
@@ -260,12 +270,13 @@ fn forward(arn: &Arn) -> RuleAction {
 
 fn path(n: usize) -> Vec<Condition> {
     vec![Condition::PathPattern {
-        values: vec![format!("/{n}")],
+        values: vec![format!("/{n}")].into(),
     }]
 }
 
 fn target_group_spec(name: &str) -> TargetGroupSpec {
     TargetGroupSpec {
+        target_control_port: None,
         name: name.to_owned(),
         target_type: TargetType::Instance,
         port: 30080,

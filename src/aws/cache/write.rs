@@ -11,8 +11,8 @@ use crate::{
     id::{Arn, RoleName, SecurityGroupId, SubnetId},
     model::{
         elb::{
-            Condition, HealthCheck, Listener, ListenerSpec, LoadBalancerSpec, Rule, RuleAction,
-            RuleSpec, Target, TargetGroup, TargetGroupSpec,
+            HealthCheck, Listener, ListenerSpec, LoadBalancerSpec, Rule, RuleAction, RuleSpec,
+            Target, TargetGroup, TargetGroupSpec, Tls,
         },
         iam::{PolicySpec, ProviderSpec, RoleSpec},
         net::{Permission, SecurityGroup, SecurityGroupSpec, Tags},
@@ -95,6 +95,7 @@ impl ElbWrite for Cached {
                     protocol_version: spec.protocol_version.clone(),
                     ip_address_type: spec.ip_address_type.clone(),
                     vpc_id: spec.vpc_id.clone(),
+                    target_control_port: spec.target_control_port,
                     health_check: spec.health_check.clone(),
                     attributes: BTreeMap::new(),
                     tags: Tags::new(),
@@ -158,6 +159,7 @@ impl ElbWrite for Cached {
             memory.hang(load_balancer, &spec.default_actions);
             memory.tags.insert(arn.clone(), spec.tags.clone());
             memory.rules.insert(arn.clone(), Vec::new());
+            memory.certificates.insert(arn.clone(), BTreeSet::new());
             if let Some(listeners) = memory.listeners.get_mut(load_balancer) {
                 listeners.retain(|live| live.arn != *arn);
                 listeners.push(Listener {
@@ -166,6 +168,7 @@ impl ElbWrite for Cached {
                     port: spec.port,
                     protocol: spec.protocol.clone(),
                     default_actions: as_read(&spec.default_actions),
+                    tls: tls_as_read(spec, None),
                     attributes: BTreeMap::new(),
                     tags: Tags::new(),
                 });
@@ -184,6 +187,7 @@ impl ElbWrite for Cached {
             }
             for live in memory.listeners.values_mut().flatten() {
                 if live.arn == *arn {
+                    live.tls = tls_as_read(spec, Some(&live.tls));
                     live.port = spec.port;
                     live.protocol.clone_from(&spec.protocol);
                     live.default_actions = as_read(&spec.default_actions);
@@ -199,6 +203,38 @@ impl ElbWrite for Cached {
     ) -> Result<()> {
         let answer = self.inner.modify_listener_attributes(arn, attributes).await;
         self.wrote(answer, |memory, ()| memory.set_attributes(arn, attributes))
+    }
+
+    async fn add_listener_certificates(
+        &self,
+        arn: &Arn,
+        certificates: &BTreeSet<Arn>,
+    ) -> Result<()> {
+        let answer = self
+            .inner
+            .add_listener_certificates(arn, certificates)
+            .await;
+        self.wrote(answer, |memory, ()| {
+            if let Some(known) = memory.certificates.get_mut(arn) {
+                known.extend(certificates.iter().cloned());
+            }
+        })
+    }
+
+    async fn remove_listener_certificates(
+        &self,
+        arn: &Arn,
+        certificates: &BTreeSet<Arn>,
+    ) -> Result<()> {
+        let answer = self
+            .inner
+            .remove_listener_certificates(arn, certificates)
+            .await;
+        self.wrote(answer, |memory, ()| {
+            if let Some(known) = memory.certificates.get_mut(arn) {
+                known.retain(|certificate| !certificates.contains(certificate));
+            }
+        })
     }
 
     async fn delete_listener(&self, arn: &Arn) -> Result<()> {
@@ -218,6 +254,7 @@ impl ElbWrite for Cached {
                     priority,
                     conditions: spec.conditions.clone(),
                     actions: as_read(&spec.actions),
+                    transforms: spec.transforms.clone(),
                     tags: Tags::new(),
                 });
                 rules.sort_by_key(|live| live.priority);
@@ -225,24 +262,20 @@ impl ElbWrite for Cached {
         })
     }
 
-    async fn modify_rule(
-        &self,
-        arn: &Arn,
-        conditions: &[Condition],
-        actions: &[RuleAction],
-    ) -> Result<()> {
-        let answer = self.inner.modify_rule(arn, conditions, actions).await;
+    async fn modify_rule(&self, arn: &Arn, spec: &RuleSpec) -> Result<()> {
+        let answer = self.inner.modify_rule(arn, spec).await;
         self.wrote(answer, |memory, ()| {
             let mut listener = None;
             for live in memory.rules.values_mut().flatten() {
                 if live.arn == *arn {
-                    live.conditions = conditions.to_vec();
-                    live.actions = as_read(actions);
+                    live.conditions.clone_from(&spec.conditions);
+                    live.actions = as_read(&spec.actions);
+                    live.transforms.clone_from(&spec.transforms);
                     listener = Some(live.listener.clone());
                 }
             }
             match listener {
-                Some(listener) => memory.hang_on_listener(&listener, actions),
+                Some(listener) => memory.hang_on_listener(&listener, &spec.actions),
                 None => memory.hanging.clear(),
             }
         })
@@ -305,10 +338,32 @@ fn as_read(actions: &[RuleAction]) -> Vec<RuleAction> {
                 content_type.take_if(|text| text.is_empty());
                 message_body.take_if(|text| text.is_empty());
             }
-            RuleAction::Redirect { .. } | RuleAction::Other { .. } => {}
+            // AWS says nothing of the secret.
+            RuleAction::AuthenticateOidc { client, .. } => *client = None,
+            RuleAction::Redirect { .. }
+            | RuleAction::AuthenticateCognito { .. }
+            | RuleAction::JwtValidation(_)
+            | RuleAction::Other { .. } => {}
         }
     }
     actions
+}
+
+/// The encrypted half after a write, without the certificates beyond the default; what is not named stays.
+fn tls_as_read(spec: &ListenerSpec, before: Option<&Tls>) -> Tls {
+    let Some(wanted) = &spec.tls else {
+        return Tls::default();
+    };
+    let before = before.cloned().unwrap_or_default();
+    Tls {
+        default_certificate: Some(wanted.default_certificate.clone()),
+        certificates: BTreeSet::new(),
+        ssl_policy: wanted.ssl_policy.clone().or(before.ssl_policy),
+        mutual_authentication: wanted
+            .mutual_authentication
+            .clone()
+            .or(before.mutual_authentication),
+    }
 }
 
 impl Memory {
@@ -361,6 +416,7 @@ impl Memory {
         }
         self.tags.remove(arn);
         self.attributes.remove(arn);
+        self.certificates.remove(arn);
     }
 
     fn forget_target_group(&mut self, arn: &Arn) {

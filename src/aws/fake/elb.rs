@@ -11,11 +11,12 @@ use crate::{
     model::{
         attribute::{AttributeKind, default_of},
         desired::Ref,
-        elb::{Listener, LoadBalancer, Rule, RuleAction, Target, TargetGroup},
+        elb::{Listener, LoadBalancer, Rule, RuleAction, Target, TargetGroup, Tls},
         net::Tags,
     },
 };
 
+mod check;
 mod write;
 
 const ELB: &str = "elasticloadbalancing";
@@ -91,9 +92,19 @@ impl ElbRead for FakeAccount {
                 .map(|live| Listener {
                     attributes: BTreeMap::new(),
                     tags: Tags::new(),
+                    tls: Tls {
+                        certificates: BTreeSet::new(),
+                        ..live.tls.clone()
+                    },
                     ..live.clone()
                 })
                 .collect())
+        })
+    }
+
+    async fn listener_certificates(&self, listener: &Arn) -> Result<BTreeSet<Arn>> {
+        self.read((ELB, "DescribeListenerCertificates"), listener, |state| {
+            Ok(state.listener(listener)?.tls.certificates.clone())
         })
     }
 

@@ -38,6 +38,7 @@ fn balancer(name: &str, groups: &[SecurityGroupId]) -> LoadBalancerSpec {
 
 fn target_group(name: &str) -> TargetGroupSpec {
     TargetGroupSpec {
+        target_control_port: None,
         name: name.to_owned(),
         target_type: TargetType::Instance,
         port: 30_000,
@@ -63,6 +64,7 @@ fn target_group(name: &str) -> TargetGroupSpec {
 
 fn listener(port: u16) -> ListenerSpec {
     ListenerSpec {
+        tls: None,
         port,
         protocol: "HTTP".to_owned(),
         default_actions: vec![RuleAction::FixedResponse {
@@ -77,6 +79,7 @@ fn listener(port: u16) -> ListenerSpec {
 
 fn rule(target_group: &Arn) -> RuleSpec {
     RuleSpec {
+        transforms: Vec::new(),
         conditions: Vec::new(),
         actions: vec![RuleAction::Forward {
             target_groups: vec![WeightedTargetGroup {

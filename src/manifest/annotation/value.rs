@@ -73,6 +73,21 @@ pub enum Patterns {
     Regex(Vec<String>),
 }
 
+impl Patterns {
+    /// The texts, whatever they are.
+    pub fn texts(&self) -> &[String] {
+        match self {
+            Self::Values(texts) | Self::Regex(texts) => texts,
+        }
+    }
+}
+
+impl From<Vec<String>> for Patterns {
+    fn from(values: Vec<String>) -> Self {
+        Self::Values(values)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct QueryPair {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -48,6 +48,7 @@ fn build(group: &Group, input: &Input, port: u16) -> ListenerSpec {
         port,
         protocol: "HTTP".to_owned(),
         default_actions: vec![not_found()],
+        tls: None,
         attributes: BTreeMap::new(),
         tags: tag::of_group(
             input,

@@ -75,6 +75,7 @@ fn build(
                 }],
                 stickiness_seconds: None,
             }],
+            transforms: Vec::new(),
             tags: tag::of_group(input, &group, None, user_tags.unwrap_or_default()),
         },
     }))
@@ -122,14 +123,16 @@ fn path_patterns(path: &IngressPath) -> Result<Vec<String>, String> {
 fn conditions(entry: &IngressRule, patterns: Vec<String>) -> Vec<Condition> {
     let host = entry.host.as_ref().filter(|host| !host.value.is_empty());
     let host = host.map(|host| Condition::HostHeader {
-        values: vec![host.value.clone()],
+        values: vec![host.value.clone()].into(),
     });
     let patterns = if host.is_none() && patterns.is_empty() {
         vec!["/*".to_owned()]
     } else {
         patterns
     };
-    let path = (!patterns.is_empty()).then_some(Condition::PathPattern { values: patterns });
+    let path = (!patterns.is_empty()).then_some(Condition::PathPattern {
+        values: patterns.into(),
+    });
     host.into_iter().chain(path).collect()
 }
 

@@ -115,6 +115,7 @@ impl<'a> TargetGroups<'a> {
             protocol_version: PROTOCOL_VERSION.to_owned(),
             ip_address_type: "ipv4".to_owned(),
             vpc_id: vpc.id.clone(),
+            target_control_port: None,
             health_check: health_check(options.health_check_path),
             attributes: BTreeMap::new(),
             tags: tag::of_group(self.input, &self.group_id(), Some(&id), options.tags),
@@ -123,6 +124,7 @@ impl<'a> TargetGroups<'a> {
                 .map(|id| Target {
                     id: id.clone(),
                     port: node_port,
+                    all_zones: false,
                 })
                 .collect::<BTreeSet<_>>(),
         };

@@ -117,8 +117,8 @@ impl GroupKnown {
 /// Reads the group. What is known by ARN counts as the group's even if it lost its tags (decision 26 of the spec).
 ///
 /// Calls without a scan, everything known: one each for balancers, listeners, target groups and security groups, one for
-/// the rules of each listener, one for the tags of each twenty, one for the targets of each target group, and one for
-/// each thing with attributes.
+/// the rules of each listener, one for the tags of each twenty, one for the targets of each target group, one for the
+/// certificates of each listener with HTTPS, and one for each thing with attributes.
 pub async fn group(
     aws: &dyn AwsRead,
     group_id: &str,
@@ -439,6 +439,10 @@ impl Reader<'_> {
         };
         let listeners = async {
             for live in listeners {
+                if live.protocol == "HTTPS" {
+                    let answer = self.aws.listener_certificates(&live.arn).await;
+                    live.tls.certificates = self.present(answer);
+                }
                 if self.has_attributes(ResourceKind::Listener, &live.port.to_string()) {
                     let answer = self.aws.listener_attributes(&live.arn).await;
                     live.attributes = self.present(answer);

@@ -64,6 +64,7 @@ async fn build(aws: &dyn AwsWrite, stack: &str, suffix: &str) -> Built {
         .create_listener(
             &load_balancer,
             &ListenerSpec {
+                tls: None,
                 port: 80,
                 protocol: "HTTP".into(),
                 default_actions: vec![RuleAction::FixedResponse {
@@ -82,6 +83,7 @@ async fn build(aws: &dyn AwsWrite, stack: &str, suffix: &str) -> Built {
         .await
         .unwrap();
     let targets = BTreeSet::from([Target {
+        all_zones: false,
         id: "i-00000000000000001".into(),
         port: 30080,
     }]);
@@ -127,6 +129,7 @@ fn load_balancer(name: &str, group: &SecurityGroupId, tags: Tags) -> LoadBalance
 
 fn target_group(name: &str, tags: Tags) -> TargetGroupSpec {
     TargetGroupSpec {
+        target_control_port: None,
         name: name.to_owned(),
         target_type: TargetType::Instance,
         port: 30080,
@@ -152,8 +155,9 @@ fn target_group(name: &str, tags: Tags) -> TargetGroupSpec {
 
 fn rule(target_group: &Arn, tags: Tags) -> RuleSpec {
     RuleSpec {
+        transforms: Vec::new(),
         conditions: vec![Condition::PathPattern {
-            values: vec!["/app1".into()],
+            values: vec!["/app1".into()].into(),
         }],
         actions: vec![RuleAction::Forward {
             target_groups: vec![WeightedTargetGroup {

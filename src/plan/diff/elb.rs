@@ -7,8 +7,9 @@ use crate::{
     model::{
         desired::Ref,
         elb::{
-            Condition, HealthCheck, LoadBalancer, LoadBalancerSpec, Matcher, QueryPair, RuleAction,
-            TargetGroup, TargetGroupSpec, WeightedTargetGroup,
+            Condition, HealthCheck, LoadBalancer, LoadBalancerSpec, Matcher, MutualAuthentication,
+            MutualMode, OidcClient, Patterns, QueryPair, Rewrite, RuleAction, TargetGroup,
+            TargetGroupSpec, Tls, TlsSpec, Transform, WeightedTargetGroup,
         },
     },
 };
@@ -21,49 +22,62 @@ pub fn canonical_conditions(conditions: &[Condition]) -> BTreeSet<Condition> {
 }
 
 fn canonical_condition(condition: &Condition) -> Condition {
-    let set = |values: &[String]| -> Vec<String> {
-        values
-            .iter()
-            .cloned()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect()
-    };
-    let lower = |values: &[String]| -> Vec<String> {
-        values
-            .iter()
-            .map(|value| value.to_lowercase())
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect()
-    };
     match condition {
         Condition::HostHeader { values } => Condition::HostHeader {
-            values: lower(values),
+            values: match values {
+                Patterns::Values(texts) => Patterns::Values(set(&lower(texts))),
+                Patterns::Regex(texts) => Patterns::Regex(set(texts)),
+            },
         },
         Condition::PathPattern { values } => Condition::PathPattern {
-            values: set(values),
+            values: patterns(values),
         },
         Condition::HttpHeader { name, values } => Condition::HttpHeader {
             name: name.to_lowercase(),
-            values: set(values),
+            values: patterns(values),
         },
         Condition::HttpRequestMethod { values } => Condition::HttpRequestMethod {
             values: set(values),
         },
         Condition::QueryString { values } => Condition::QueryString {
-            values: values
-                .iter()
-                .cloned()
-                .collect::<BTreeSet<QueryPair>>()
-                .into_iter()
-                .collect(),
+            values: set(values),
         },
         Condition::SourceIp { values } => Condition::SourceIp {
             values: set(values),
         },
         Condition::Other { text } => Condition::Other { text: text.clone() },
     }
+}
+
+fn set<T: Clone + Ord>(values: &[T]) -> Vec<T> {
+    let set: BTreeSet<T> = values.iter().cloned().collect();
+    set.into_iter().collect()
+}
+
+fn lower(values: &[String]) -> Vec<String> {
+    values.iter().map(|value| value.to_lowercase()).collect()
+}
+
+fn patterns(patterns: &Patterns) -> Patterns {
+    match patterns {
+        Patterns::Values(texts) => Patterns::Values(set(texts)),
+        Patterns::Regex(texts) => Patterns::Regex(set(texts)),
+    }
+}
+
+/// Whether two lists of rewrites do the same: one of each type, in any order; an empty list is none.
+pub fn same_transforms(a: &[Transform], b: &[Transform]) -> bool {
+    fn set(transforms: &[Transform]) -> BTreeSet<&Transform> {
+        transforms
+            .iter()
+            .filter(|transform| match transform {
+                Transform::UrlRewrite { rewrites } | Transform::HostHeaderRewrite { rewrites } => {
+                    !rewrites.is_empty()
+                }
+            })
+            .collect()
+    }
+    set(a) == set(b)
 }
 
 /// Whether two lists of actions do the same: target groups in any order, the weight of a single one ignored.
@@ -95,16 +109,41 @@ fn same_action(a: &RuleAction, b: &RuleAction) -> bool {
                 message_body: bb,
             },
         ) => a == b && filled(ta) == filled(tb) && filled(ba) == filled(bb),
+        // The client is in a Secret: what AWS has of it cannot be compared.
+        (RuleAction::AuthenticateOidc { .. }, RuleAction::AuthenticateOidc { .. }) => {
+            without_client(a) == without_client(b)
+        }
         (RuleAction::Redirect { .. }, RuleAction::Redirect { .. })
+        | (RuleAction::AuthenticateCognito { .. }, RuleAction::AuthenticateCognito { .. })
+        | (RuleAction::JwtValidation(_), RuleAction::JwtValidation(_))
         | (RuleAction::Other { .. }, RuleAction::Other { .. }) => a == b,
         (
             RuleAction::Forward { .. }
             | RuleAction::FixedResponse { .. }
             | RuleAction::Redirect { .. }
+            | RuleAction::AuthenticateCognito { .. }
+            | RuleAction::AuthenticateOidc { .. }
+            | RuleAction::JwtValidation(_)
             | RuleAction::Other { .. },
             _,
         ) => false,
     }
+}
+
+fn without_client(action: &RuleAction) -> RuleAction {
+    let mut action = action.clone();
+    if let RuleAction::AuthenticateOidc { client, .. } = &mut action {
+        *client = None;
+    }
+    action
+}
+
+/// The clients that the actions sign in with; their secrets are in the cluster.
+pub fn clients(actions: &[RuleAction]) -> impl Iterator<Item = &OidcClient> {
+    actions.iter().filter_map(|action| match action {
+        RuleAction::AuthenticateOidc { client, .. } => client.as_ref(),
+        _ => None,
+    })
 }
 
 /// An absent text comes back as an empty one from some servers.
@@ -126,9 +165,7 @@ pub fn forwarded(actions: &[RuleAction]) -> impl Iterator<Item = &Ref<Arn>> {
         .iter()
         .flat_map(|action| match action {
             RuleAction::Forward { target_groups, .. } => target_groups.as_slice(),
-            RuleAction::FixedResponse { .. }
-            | RuleAction::Redirect { .. }
-            | RuleAction::Other { .. } => &[],
+            _ => &[],
         })
         .map(|group| &group.arn)
 }
@@ -239,7 +276,94 @@ pub fn target_group_replacement(spec: &TargetGroupSpec, live: &TargetGroup) -> V
         &live.protocol_version,
         &spec.protocol_version,
     );
+    let control =
+        |port: Option<u16>| port.map_or_else(|| "none".to_owned(), |port| port.to_string());
+    compare(
+        "target control port",
+        &control(live.target_control_port),
+        &control(spec.target_control_port),
+    );
+    compare(
+        "IP address type",
+        &live.ip_address_type,
+        &spec.ip_address_type,
+    );
     differences
+}
+
+/// What ModifyListener mends of the encrypted half; the certificates beyond the default have calls of their own.
+///
+/// `None` as a policy or mode leaves what is there (aws-deploy §2.2).
+pub fn tls(spec: Option<&TlsSpec>, live: &Tls) -> Vec<Difference> {
+    let Some(spec) = spec else {
+        return Vec::new();
+    };
+    let mut differences = Vec::new();
+    if live.default_certificate.as_ref() != Some(&spec.default_certificate) {
+        differences.push(difference(
+            "default certificate",
+            live.default_certificate.as_ref().map(ToString::to_string),
+            spec.default_certificate.to_string(),
+        ));
+    }
+    if let Some(policy) = &spec.ssl_policy
+        && live.ssl_policy.as_ref() != Some(policy)
+    {
+        differences.push(difference(
+            "SSL policy",
+            live.ssl_policy.clone(),
+            policy.clone(),
+        ));
+    }
+    if let Some(wanted) = &spec.mutual_authentication {
+        let live = live.mutual_authentication.as_ref();
+        let (live, wanted) = (mutual_text(live), mutual_text(Some(wanted)));
+        if live != wanted {
+            differences.push(difference("client certificates", live, wanted));
+        }
+    }
+    differences
+}
+
+/// Every part of it, with what is left out filled in as AWS does: nothing said is off.
+fn mutual_text(mutual: Option<&MutualAuthentication>) -> String {
+    let Some(mutual) = mutual else {
+        return "off".to_owned();
+    };
+    match mutual.mode {
+        MutualMode::Off => "off".to_owned(),
+        MutualMode::Passthrough => "passed through".to_owned(),
+        MutualMode::Verify => format!(
+            "verified by {}, expired ones {}, names of authorities {}",
+            mutual
+                .trust_store
+                .as_ref()
+                .map_or("nothing", |arn| arn.as_str()),
+            match mutual.ignore_client_certificate_expiry {
+                Some(true) => "accepted",
+                _ => "refused",
+            },
+            match mutual.advertise_trust_store_ca_names.as_deref() {
+                Some("on") => "sent",
+                _ => "not sent",
+            },
+        ),
+    }
+}
+
+/// Certificates beyond the default: those to offer and those to offer no longer. Whether the default is among them makes
+/// no difference (LBC adds it, aws-deploy §2.3).
+pub fn certificates(spec: &TlsSpec, live: &Tls) -> (BTreeSet<Arn>, BTreeSet<Arn>) {
+    let differ = |ours: &BTreeSet<Arn>, theirs: &BTreeSet<Arn>| -> BTreeSet<Arn> {
+        ours.difference(theirs)
+            .filter(|arn| **arn != spec.default_certificate)
+            .cloned()
+            .collect()
+    };
+    (
+        differ(&spec.certificates, &live.certificates),
+        differ(&live.certificates, &spec.certificates),
+    )
 }
 
 /// Every field of the health check that differs.
@@ -304,9 +428,11 @@ fn matcher_text(matcher: &Matcher) -> String {
 /// Conditions as people read them.
 pub fn conditions_text(conditions: &[Condition]) -> String {
     joined(conditions.iter().map(|condition| match condition {
-        Condition::HostHeader { values } => format!("host {}", values.join(" or ")),
-        Condition::PathPattern { values } => format!("path {}", values.join(" or ")),
-        Condition::HttpHeader { name, values } => format!("header {name} {}", values.join(" or ")),
+        Condition::HostHeader { values } => format!("host {}", patterns_text(values)),
+        Condition::PathPattern { values } => format!("path {}", patterns_text(values)),
+        Condition::HttpHeader { name, values } => {
+            format!("header {name} {}", patterns_text(values))
+        }
         Condition::HttpRequestMethod { values } => format!("method {}", values.join(" or ")),
         Condition::QueryString { values } => {
             let pair = |pair: &QueryPair| match &pair.key {
@@ -320,6 +446,28 @@ pub fn conditions_text(conditions: &[Condition]) -> String {
         }
         Condition::SourceIp { values } => format!("source {}", values.join(" or ")),
         Condition::Other { text } => text.clone(),
+    }))
+}
+
+fn patterns_text(patterns: &Patterns) -> String {
+    match patterns {
+        Patterns::Values(texts) => texts.join(" or "),
+        Patterns::Regex(texts) => format!("like {}", texts.join(" or ")),
+    }
+}
+
+/// Rewrites as people read them.
+pub fn transforms_text(transforms: &[Transform]) -> String {
+    joined(transforms.iter().map(|transform| {
+        let (what, rewrites) = match transform {
+            Transform::UrlRewrite { rewrites } => ("URL", rewrites),
+            Transform::HostHeaderRewrite { rewrites } => ("host", rewrites),
+        };
+        let texts: Vec<String> = rewrites
+            .iter()
+            .map(|Rewrite { regex, replace }| format!("{regex} to {replace}"))
+            .collect();
+        format!("{what} {}", texts.join(" and "))
     }))
 }
 
@@ -348,6 +496,13 @@ pub fn actions_text(actions: &[RuleAction], names: &BTreeMap<Arn, String>) -> St
             format!("forward to {}{sticky}", targets.join(" and "))
         }
         RuleAction::FixedResponse { status_code, .. } => format!("answer {status_code}"),
+        RuleAction::AuthenticateCognito {
+            user_pool_domain, ..
+        } => {
+            format!("sign in with Cognito ({user_pool_domain})")
+        }
+        RuleAction::AuthenticateOidc { issuer, .. } => format!("sign in with {issuer}"),
+        RuleAction::JwtValidation(jwt) => format!("check tokens of {}", jwt.issuer),
         RuleAction::Redirect {
             protocol,
             host,
@@ -382,10 +537,10 @@ mod tests {
     #[test]
     fn order_and_case_of_condition_values_make_no_difference_but_paths_keep_their_case() {
         let host = |value: &str| Condition::HostHeader {
-            values: vec![value.to_owned()],
+            values: vec![value.to_owned()].into(),
         };
         let path = |values: &[&str]| Condition::PathPattern {
-            values: values.iter().map(|value| (*value).to_owned()).collect(),
+            values: Patterns::Values(values.iter().map(|value| (*value).to_owned()).collect()),
         };
         let a = canonical_conditions(&[host("A.example"), path(&["/x", "/x/*"])]);
         let b = canonical_conditions(&[path(&["/x/*", "/x"]), host("a.example")]);

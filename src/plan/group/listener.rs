@@ -1,22 +1,24 @@
 //! Listeners of the kept balancer, matched by port (aws-deploy §2.2).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     id::{OpId, ResourceId},
     model::{
+        applied::ResourceUpdate,
         attribute::AttributeKind,
         desired::{GroupStack, ListenerStack, Ref},
         digest::digest,
-        elb::{Listener, ListenerSpec, RuleAction},
+        elb::{Listener, ListenerSpec, RuleAction, Tls},
     },
+    problem::Origin,
 };
 
 use super::{
     super::{
         diff::{self, difference, elb},
         draft::{Draft, because, reason, removed},
-        op::Action,
+        op::{Action, Cause, Difference},
     },
     Group, update,
 };
@@ -63,6 +65,19 @@ impl<'a> Group<'a> {
             spec,
         };
         let create = draft.create(&id, action, reason(cause, origin), needs);
+        let offered = wanted
+            .spec
+            .tls
+            .as_ref()
+            .map(|tls| elb::certificates(tls, &Tls::default()).0)
+            .unwrap_or_default();
+        if !offered.is_empty() {
+            let action = Action::AddListenerCertificates {
+                arn: Ref::Output(id.clone()),
+                certificates: offered,
+            };
+            draft.op(&id, action, reason(cause, origin), [create]);
+        }
         if !wanted.spec.attributes.is_empty() {
             let action = Action::ModifyListenerAttributes {
                 arn: Ref::Output(id.clone()),
@@ -78,6 +93,7 @@ impl<'a> Group<'a> {
             &wanted.spec.attributes,
             &wanted.spec.tags,
         );
+        let update = with_clients(draft, &id, update, &wanted.spec.default_actions);
         draft.note_resource(&id, first, update);
     }
 
@@ -95,30 +111,7 @@ impl<'a> Group<'a> {
             (&spec.tags, &live.tags),
             (cause, origin),
         );
-        let mut differences = Vec::new();
-        if live.protocol != spec.protocol {
-            differences.push(difference(
-                "protocol",
-                live.protocol.clone(),
-                spec.protocol.clone(),
-            ));
-        }
-        if !elb::same_actions(&spec.default_actions, &live.default_actions) {
-            let names = self.target_group_names();
-            differences.push(difference(
-                "default action",
-                elb::actions_text(&live.default_actions, &names),
-                elb::actions_text(&spec.default_actions, &names),
-            ));
-        }
-        if !differences.is_empty() {
-            let needs = self.fillers_of(draft, &spec.default_actions);
-            let action = Action::ModifyListener {
-                arn: live.arn.clone(),
-                spec,
-            };
-            draft.op(&id, action, because(cause, origin, differences), needs);
-        }
+        self.mend_encryption(draft, &id, (&spec, live), (cause, origin));
         let applied = draft
             .applied(&id)
             .map(|applied| applied.attributes.clone())
@@ -144,7 +137,101 @@ impl<'a> Group<'a> {
             &wanted.spec.attributes,
             &wanted.spec.tags,
         );
+        let update = with_clients(draft, &id, update, &wanted.spec.default_actions);
         draft.note_resource(&id, first, update);
+    }
+
+    /// Protocol, default action and certificates: what is offered newly comes first, then what is the default, then what
+    /// is no longer offered, so that no name is ever without its certificate (aws-deploy §2.3).
+    fn mend_encryption(
+        &self,
+        draft: &mut Draft<'a>,
+        id: &ResourceId,
+        (spec, live): (&ListenerSpec, &Listener),
+        (cause, origin): (Cause, Option<&Origin>),
+    ) {
+        let plain = Tls::default();
+        let live_tls = match live.protocol == spec.protocol {
+            true => &live.tls,
+            // What a plain listener once had is gone.
+            false => &plain,
+        };
+        let (offered, withdrawn) = match &spec.tls {
+            Some(tls) => elb::certificates(tls, live_tls),
+            None => Default::default(),
+        };
+        let differences = self.listener_differences(draft, id, spec, live);
+        let mut before = BTreeSet::new();
+        let add = |draft: &mut Draft<'a>, needs: &BTreeSet<OpId>| -> Option<OpId> {
+            if offered.is_empty() {
+                return None;
+            }
+            let action = Action::AddListenerCertificates {
+                arn: Ref::Known(live.arn.clone()),
+                certificates: offered.clone(),
+            };
+            let what = difference("certificates", None, diff::joined(&offered));
+            Some(draft.op(
+                id,
+                action,
+                because(cause, origin, vec![what]),
+                needs.iter().copied(),
+            ))
+        };
+        let takes_certificates = live.protocol == spec.protocol;
+        if takes_certificates {
+            before.extend(add(draft, &BTreeSet::new()));
+        }
+        if !differences.is_empty() {
+            let mut needs = self.fillers_of(draft, &spec.default_actions);
+            needs.extend(&before);
+            let action = Action::ModifyListener {
+                arn: live.arn.clone(),
+                spec: spec.clone(),
+            };
+            before.insert(draft.op(id, action, because(cause, origin, differences), needs));
+        }
+        if !takes_certificates {
+            let needs = before.clone();
+            before.extend(add(draft, &needs));
+        }
+        if !withdrawn.is_empty() {
+            let what = difference("certificates", diff::joined(&withdrawn), None);
+            let action = Action::RemoveListenerCertificates {
+                arn: live.arn.clone(),
+                certificates: withdrawn,
+            };
+            draft.op(id, action, because(cause, origin, vec![what]), before);
+        }
+    }
+
+    /// What one ModifyListener mends.
+    fn listener_differences(
+        &self,
+        draft: &Draft<'a>,
+        id: &ResourceId,
+        spec: &ListenerSpec,
+        live: &Listener,
+    ) -> Vec<Difference> {
+        let mut differences = Vec::new();
+        if live.protocol != spec.protocol {
+            differences.push(difference(
+                "protocol",
+                live.protocol.clone(),
+                spec.protocol.clone(),
+            ));
+        }
+        if !elb::same_actions(&spec.default_actions, &live.default_actions) {
+            let names = self.target_group_names();
+            differences.push(difference(
+                "default action",
+                elb::actions_text(&live.default_actions, &names),
+                elb::actions_text(&spec.default_actions, &names),
+            ));
+        }
+        differences.extend(elb::tls(spec.tls.as_ref(), &live.tls));
+        differences.extend(client_differences(draft, id, &spec.default_actions));
+        differences
     }
 
     /// What must be done before these actions may take traffic: their target groups made and filled, and the nodes
@@ -171,6 +258,49 @@ impl<'a> Group<'a> {
             .copied()
             .collect()
     }
+}
+
+/// Secrets of clients that changed since they were sent. AWS never says what it has, so that what the store knows has to
+/// do; of what it does not know, AWS is taken to have the right one (aws-deploy §12.3).
+pub(super) fn client_differences(
+    draft: &Draft<'_>,
+    id: &ResourceId,
+    actions: &[RuleAction],
+) -> Vec<Difference> {
+    let sent = draft.applied(id).map(|applied| &applied.secrets);
+    let Some(sent) = sent else {
+        return Vec::new();
+    };
+    elb::clients(actions)
+        .filter_map(|client| {
+            let name = client.secret.to_string();
+            let (was, is) = (sent.get(&name)?, client.version.as_ref()?);
+            (was != is).then(|| {
+                difference(
+                    format!("Secret {name}"),
+                    format!("version {was}"),
+                    format!("version {is}"),
+                )
+            })
+        })
+        .collect()
+}
+
+/// The versions of the Secrets that these actions send, for the store.
+pub(super) fn with_clients(
+    draft: &Draft<'_>,
+    id: &ResourceId,
+    mut update: ResourceUpdate,
+    actions: &[RuleAction],
+) -> ResourceUpdate {
+    let secrets: BTreeMap<String, String> = elb::clients(actions)
+        .filter_map(|client| Some((client.secret.to_string(), client.version.clone()?)))
+        .collect();
+    let before = draft.applied(id).map(|applied| &applied.secrets);
+    if before.map_or(!secrets.is_empty(), |before| *before != secrets) {
+        update.secrets = Some(secrets);
+    }
+    update
 }
 
 /// The listener with references to target groups that exist put in.

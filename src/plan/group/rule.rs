@@ -27,6 +27,7 @@ use super::{
         op::{Action, Cause, Difference, Foreign},
     },
     Group,
+    listener::{client_differences, with_clients},
 };
 
 /// Identities of a listener's wanted rules, in order: the port and a digest of what the rule matches.
@@ -142,6 +143,7 @@ impl<'a> Group<'a> {
             .map(|rule| RuleSpec {
                 conditions: rule.spec.conditions.clone(),
                 actions: elb::resolve_actions(&rule.spec.actions, &draft.known),
+                transforms: rule.spec.transforms.clone(),
                 tags: rule.spec.tags.clone(),
             })
             .collect();
@@ -220,6 +222,7 @@ impl<'a> Group<'a> {
         );
         draft.create(id, action, reason, needs);
         let update = update(draft, id, None, digest, &wanted.spec.tags);
+        let update = with_clients(draft, id, update, &wanted.spec.actions);
         draft.note_resource(id, first, update);
         draft.since(first)
     }
@@ -238,7 +241,8 @@ impl<'a> Group<'a> {
         let first = draft.ops.len();
         let cause = draft.cause(id, &digest, true);
         let origin = Some(&wanted.origin);
-        let differences = self.rule_differences(spec, live);
+        let mut differences = self.rule_differences(spec, live);
+        differences.extend(client_differences(draft, id, &spec.actions));
         if !differences.is_empty() {
             let needs = self.fillers_of(draft, &spec.actions);
             let action = Action::ModifyRule {
@@ -262,6 +266,7 @@ impl<'a> Group<'a> {
         );
         let arn = Some(live.arn.as_str());
         let update = update(draft, id, arn, digest, &wanted.spec.tags);
+        let update = with_clients(draft, id, update, &wanted.spec.actions);
         draft.note_resource(id, first, update);
         draft.since(first)
     }
@@ -281,6 +286,13 @@ impl<'a> Group<'a> {
                 "action",
                 elb::actions_text(&live.actions, &names),
                 elb::actions_text(&wanted.actions, &names),
+            ));
+        }
+        if !elb::same_transforms(&wanted.transforms, &live.transforms) {
+            differences.push(difference(
+                "rewrites",
+                elb::transforms_text(&live.transforms),
+                elb::transforms_text(&wanted.transforms),
             ));
         }
         differences

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use super::{ELB, defaults};
+use super::{ELB, check, defaults};
 use crate::{
     aws::{
         CreatedLoadBalancer, ElbWrite, Result,
@@ -15,8 +15,8 @@ use crate::{
         attribute::AttributeKind,
         desired::Ref,
         elb::{
-            Condition, HealthCheck, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Rule,
-            RuleAction, RuleSpec, Target, TargetGroup, TargetGroupSpec,
+            HealthCheck, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Rule, RuleAction,
+            RuleSpec, Target, TargetGroup, TargetGroupSpec, Tls,
         },
         net::Tags,
     },
@@ -193,6 +193,7 @@ impl ElbWrite for FakeAccount {
                 protocol_version: spec.protocol_version.clone(),
                 ip_address_type: spec.ip_address_type.clone(),
                 vpc_id: spec.vpc_id.clone(),
+                target_control_port: spec.target_control_port,
                 health_check: spec.health_check.clone(),
                 attributes: defaults(AttributeKind::TargetGroup),
                 tags: spec.tags.clone(),
@@ -278,13 +279,14 @@ impl ElbWrite for FakeAccount {
         self.write((ELB, "CreateListener"), subject, |state| {
             state.load_balancer(load_balancer)?;
             state.check_forwarded(&spec.default_actions, load_balancer)?;
+            check::listener(spec, &state.certificates)?;
             let taken = state
                 .listeners
                 .values()
                 .find(|live| live.load_balancer == *load_balancer && live.port == spec.port);
             if let Some(live) = taken {
-                let same =
-                    live.protocol == spec.protocol && live.default_actions == spec.default_actions;
+                let same = live.protocol == spec.protocol
+                    && live.default_actions == as_read(&spec.default_actions);
                 return match same {
                     true => Ok(live.arn.clone()),
                     false => Err(refusal(
@@ -305,7 +307,8 @@ impl ElbWrite for FakeAccount {
                 load_balancer: load_balancer.clone(),
                 port: spec.port,
                 protocol: spec.protocol.clone(),
-                default_actions: spec.default_actions.clone(),
+                default_actions: as_read(&spec.default_actions),
+                tls: tls(spec, None),
                 attributes: defaults(AttributeKind::Listener),
                 tags: spec.tags.clone(),
             };
@@ -319,10 +322,48 @@ impl ElbWrite for FakeAccount {
         self.write((ELB, "ModifyListener"), arn, |state| {
             let balancer = state.listener(arn)?.load_balancer.clone();
             state.check_forwarded(&spec.default_actions, &balancer)?;
+            check::listener(spec, &state.certificates)?;
             let live = state.listener(arn)?;
+            live.tls = tls(spec, Some(&live.tls));
             live.port = spec.port;
             live.protocol = spec.protocol.clone();
-            live.default_actions = spec.default_actions.clone();
+            live.default_actions = as_read(&spec.default_actions);
+            Ok(())
+        })
+    }
+
+    async fn add_listener_certificates(
+        &self,
+        arn: &Arn,
+        certificates: &BTreeSet<Arn>,
+    ) -> Result<()> {
+        self.write((ELB, "AddListenerCertificates"), arn, |state| {
+            check::certificates(certificates, &state.certificates)?;
+            let live = state.listener(arn)?;
+            if live.protocol != "HTTPS" {
+                let message = "certificates can only be added to listeners of protocol HTTPS";
+                return Err(refusal("ValidationError", message));
+            }
+            let mut all = live.tls.certificates.clone();
+            all.extend(certificates.iter().cloned());
+            if all.len() > check::CERTIFICATES {
+                return Err(refusal("TooManyCertificates", "the listener holds no more"));
+            }
+            live.tls.certificates = all;
+            Ok(())
+        })
+    }
+
+    async fn remove_listener_certificates(
+        &self,
+        arn: &Arn,
+        certificates: &BTreeSet<Arn>,
+    ) -> Result<()> {
+        self.write((ELB, "RemoveListenerCertificates"), arn, |state| {
+            let live = state.listener(arn)?;
+            live.tls
+                .certificates
+                .retain(|certificate| !certificates.contains(certificate));
             Ok(())
         })
     }
@@ -351,8 +392,10 @@ impl ElbWrite for FakeAccount {
             (ELB, "CreateRule"),
             format!("{listener}:{priority}"),
             |state| {
-                let balancer = state.listener(listener)?.load_balancer.clone();
+                let of = state.listener(listener)?.clone();
+                let balancer = of.load_balancer;
                 state.check_forwarded(&spec.actions, &balancer)?;
+                check::rule(spec, &of.protocol)?;
                 if !(1..=50_000).contains(&priority) {
                     return Err(refusal("ValidationError", "priority out of range"));
                 }
@@ -389,7 +432,8 @@ impl ElbWrite for FakeAccount {
                     listener: listener.clone(),
                     priority,
                     conditions: spec.conditions.clone(),
-                    actions: spec.actions.clone(),
+                    actions: as_read(&spec.actions),
+                    transforms: spec.transforms.clone(),
                     tags: spec.tags.clone(),
                 };
                 state.hide(arn.as_str());
@@ -399,19 +443,16 @@ impl ElbWrite for FakeAccount {
         )
     }
 
-    async fn modify_rule(
-        &self,
-        arn: &Arn,
-        conditions: &[Condition],
-        actions: &[RuleAction],
-    ) -> Result<()> {
+    async fn modify_rule(&self, arn: &Arn, spec: &RuleSpec) -> Result<()> {
         self.write((ELB, "ModifyRule"), arn, |state| {
             let listener = state.rule(arn)?.listener.clone();
-            let balancer = state.listener(&listener)?.load_balancer.clone();
-            state.check_forwarded(actions, &balancer)?;
+            let listener = state.listener(&listener)?.clone();
+            state.check_forwarded(&spec.actions, &listener.load_balancer)?;
+            check::rule(spec, &listener.protocol)?;
             let live = state.rule(arn)?;
-            live.conditions = conditions.to_vec();
-            live.actions = actions.to_vec();
+            live.conditions.clone_from(&spec.conditions);
+            live.actions = as_read(&spec.actions);
+            live.transforms.clone_from(&spec.transforms);
             Ok(())
         })
     }
@@ -470,6 +511,34 @@ impl ElbWrite for FakeAccount {
             Ok(())
         })
     }
+}
+
+/// What a listener has of certificates after a write; what the request does not name stays.
+fn tls(spec: &ListenerSpec, before: Option<&Tls>) -> Tls {
+    let Some(wanted) = &spec.tls else {
+        return Tls::default();
+    };
+    let before = before.cloned().unwrap_or_default();
+    Tls {
+        default_certificate: Some(wanted.default_certificate.clone()),
+        certificates: before.certificates,
+        ssl_policy: wanted.ssl_policy.clone().or(before.ssl_policy),
+        mutual_authentication: wanted
+            .mutual_authentication
+            .clone()
+            .or(before.mutual_authentication),
+    }
+}
+
+/// Actions as they come back: nothing is said of a client's secret.
+fn as_read(actions: &[RuleAction]) -> Vec<RuleAction> {
+    let mut actions = actions.to_vec();
+    for action in &mut actions {
+        if let RuleAction::AuthenticateOidc { client, .. } = action {
+            *client = None;
+        }
+    }
+    actions
 }
 
 impl State {

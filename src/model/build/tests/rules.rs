@@ -15,7 +15,7 @@ fn patterns(paths: &[(&str, PathType)]) -> Vec<Vec<String>> {
                 .conditions
                 .iter()
                 .find_map(|condition| match condition {
-                    Condition::PathPattern { values } => Some(values.clone()),
+                    Condition::PathPattern { values } => Some(values.texts().to_vec()),
                     _ => None,
                 })
                 .unwrap_or_default()
@@ -86,7 +86,7 @@ fn a_rule_without_host_and_path_matches_every_path() {
         rule.paths = vec![path("", PathType::Prefix, "app1", 120)];
     });
     let every = Condition::PathPattern {
-        values: vec!["/*".into()],
+        values: vec!["/*".into()].into(),
     };
     assert_eq!(group.listeners[&80].rules[0].spec.conditions, [every]);
 }
@@ -97,7 +97,7 @@ fn an_empty_path_under_a_host_is_the_host_alone() {
         manifests.ingresses[0].rules[0].paths = vec![path("", PathType::Prefix, "app1", 120)];
     });
     let host = Condition::HostHeader {
-        values: vec![HOST.into()],
+        values: vec![HOST.into()].into(),
     };
     assert_eq!(group.listeners[&80].rules[0].spec.conditions, [host]);
 }

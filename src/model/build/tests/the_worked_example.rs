@@ -99,10 +99,10 @@ fn makes_one_listener_with_rules_in_order() {
             rule.conditions,
             [
                 Condition::HostHeader {
-                    values: vec![HOST.into()]
+                    values: vec![HOST.into()].into()
                 },
                 Condition::PathPattern {
-                    values: vec![format!("/{app}"), format!("/{app}/*")]
+                    values: vec![format!("/{app}"), format!("/{app}/*")].into()
                 },
             ]
         );
@@ -161,6 +161,7 @@ fn makes_a_target_group_per_service() {
         assert_eq!(spec.attributes, BTreeMap::new());
         assert_eq!(spec.tags, tracking(Some(id)));
         let targets = ["i-1", "i-2"].map(|id| Target {
+            all_zones: false,
             id: id.into(),
             port,
         });
