@@ -12,11 +12,13 @@ use crate::{
     id::{Arn, RoleName, SecurityGroupId, SubnetId},
     model::{
         call::CallError,
+        client::ClientCredentials,
         elb::{
             HealthCheck, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Rule, RuleSpec,
             Target, TargetGroup, TargetGroupSpec,
         },
         facts::{Subnet, Vpc},
+        group::SecretRef,
         iam::{Policy, PolicySpec, Provider, ProviderSpec, Role, RoleSpec},
         net::{Permission, SecurityGroup, SecurityGroupSpec, Tags},
     },
@@ -62,6 +64,12 @@ pub trait ElbRead: Send + Sync {
     async fn target_group_attributes(&self, arn: &Arn) -> Result<BTreeMap<String, String>>;
     /// Registered targets that are not draining.
     async fn targets(&self, target_group: &Arn) -> Result<BTreeSet<Target>>;
+}
+
+/// Where writes of sign-in actions get the client from: the cluster, at the last moment.
+#[async_trait]
+pub trait ClientSource: Send + Sync {
+    async fn client(&self, secret: &SecretRef) -> Result<ClientCredentials>;
 }
 
 /// What a create returns.

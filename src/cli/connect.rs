@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{CliError, Exit, client};
 use crate::{
     aws::{
+        self, ClientSource,
         governor::{Rate, Rates},
         sdk::{Endpoints, Sdk, SdkOptions, Timeouts},
     },
@@ -16,7 +17,7 @@ use crate::{
         world::World,
     },
     daemon,
-    model::call::chain,
+    model::{call::chain, client::ClientCredentials, group::SecretRef},
     report::Reporter,
     source::Mirror,
     store::Store,
@@ -82,6 +83,16 @@ pub async fn cluster(config: &Config) -> Result<KubeCluster, CliError> {
     .map_err(|error| {
         CliError::usage(format!("no way to the cluster: {error}")).hint("see cluster.kubeconfig")
     })
+}
+
+/// The clients of OIDC sign-in, from the cluster's Secrets.
+pub struct Secrets(pub KubeCluster);
+
+#[async_trait::async_trait]
+impl ClientSource for Secrets {
+    async fn client(&self, secret: &SecretRef) -> aws::Result<ClientCredentials> {
+        self.0.oidc_client(&secret.namespace, &secret.name).await
+    }
 }
 
 /// A preview without a daemon: the store is read where there is one.

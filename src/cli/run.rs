@@ -77,6 +77,7 @@ async fn start(config: Config) -> Result<Exit, CliError> {
         CliError::usage(format!("{}: {error}", path.display())).hint("see the key `socket`")
     })?;
     let aws = connect::aws(&config).await;
+    let aws = aws.with_clients(Arc::new(connect::Secrets(cluster.clone())));
     let (changed, changes) = mpsc::channel(256);
     let watch = cluster.watch(changed);
     let reporter = Reporter::new(daemon::first_status(&config));

@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, hash::Hasher};
 
+use k8s_openapi::ByteString;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{FIELD_MANAGER, Lease};
 use crate::{
     id::ObjectRef,
     model::{
+        client::ClientCredentials,
         facts::{Node, ServiceFact, ServicePortFact},
         object::{LiveObject, strip_revision},
     },
@@ -110,6 +113,23 @@ pub fn mask_secret(value: &mut Value) {
     {
         *copy = json!(MASK);
     }
+}
+
+/// The OIDC client in a Secret (ingress-model §5.8): `clientID` before `clientId`, spaces behind the id and control
+/// characters behind the secret cut off. `Err` names the missing key.
+pub fn oidc_client(secret: &Value) -> Result<ClientCredentials, &'static str> {
+    let value = |key: &str| -> Option<String> {
+        let bytes = ByteString::deserialize(secret.get("data")?.get(key)?).ok()?;
+        String::from_utf8(bytes.0).ok()
+    };
+    let id = value("clientID")
+        .or_else(|| value("clientId"))
+        .ok_or("clientID")?;
+    let secret = value("clientSecret").ok_or("clientSecret")?;
+    Ok(ClientCredentials {
+        id: id.trim_end().to_owned(),
+        secret: secret.trim_end_matches(char::is_control).to_owned(),
+    })
 }
 
 /// The part of a Node that decides whether it is a target (aws-deploy §4.3).

@@ -4,6 +4,7 @@ pub mod applied;
 pub mod attribute;
 pub mod build;
 pub mod call;
+pub mod client;
 pub mod desired;
 pub mod digest;
 pub mod elb;

@@ -6,8 +6,9 @@ use crate::{
     model::{
         desired::Ref,
         elb::{
-            HealthCheck, ListenerSpec, LoadBalancerSpec, Matcher, RuleAction, RuleSpec, Scheme,
-            TargetGroupSpec, TargetType, WeightedTargetGroup,
+            Condition, HealthCheck, JwtValidation, ListenerSpec, LoadBalancerSpec, Matcher,
+            RuleAction, RuleSpec, Scheme, TargetGroupSpec, TargetType, TlsSpec,
+            WeightedTargetGroup,
         },
         iam::RoleSpec,
         net::{Permission, PermissionSource, SecurityGroupSpec},
@@ -80,7 +81,9 @@ fn listener(port: u16) -> ListenerSpec {
 fn rule(target_group: &Arn) -> RuleSpec {
     RuleSpec {
         transforms: Vec::new(),
-        conditions: Vec::new(),
+        conditions: vec![Condition::PathPattern {
+            values: vec!["/*".to_owned()].into(),
+        }],
         actions: vec![RuleAction::Forward {
             target_groups: vec![WeightedTargetGroup {
                 arn: Ref::Known(target_group.clone()),
@@ -268,4 +271,84 @@ fn a_role_with_policies_is_not_deleted() {
         aws.delete_role(&role).await.unwrap();
         assert_eq!(code(aws.delete_role(&role).await), "NoSuchEntity");
     });
+}
+
+#[test]
+fn https_needs_a_certificate_that_exists_and_http_takes_none() {
+    let aws = FakeAccount::seeded("c");
+    let balancer = block_on(aws.create_load_balancer(&balancer("a", &[])))
+        .unwrap()
+        .arn;
+    let certificate = Arn::from("arn:aws:acm:eu-central-1:123456789012:certificate/a");
+    let mut spec = listener(443);
+    spec.protocol = "HTTPS".to_owned();
+    assert_eq!(
+        code(block_on(aws.create_listener(&balancer, &spec))),
+        "ValidationError"
+    );
+    spec.tls = Some(TlsSpec {
+        default_certificate: certificate.clone(),
+        certificates: BTreeSet::new(),
+        ssl_policy: None,
+        mutual_authentication: None,
+    });
+    assert_eq!(
+        code(block_on(aws.create_listener(&balancer, &spec))),
+        "CertificateNotFound"
+    );
+    aws.edit(|state| state.certificates.insert(certificate.clone()));
+    let arn = block_on(aws.create_listener(&balancer, &spec)).unwrap();
+    spec.protocol = "HTTP".to_owned();
+    assert_eq!(
+        code(block_on(aws.modify_listener(&arn, &spec))),
+        "InvalidConfigurationRequest"
+    );
+    let other = Arn::from("arn:aws:acm:eu-central-1:123456789012:certificate/b");
+    assert_eq!(
+        code(block_on(
+            aws.add_listener_certificates(&arn, &BTreeSet::from([other]))
+        )),
+        "CertificateNotFound"
+    );
+}
+
+#[test]
+fn a_rule_has_one_to_five_values_one_answer_and_signs_in_on_https_only() {
+    let aws = FakeAccount::seeded("c");
+    let balancer = block_on(aws.create_load_balancer(&balancer("a", &[])))
+        .unwrap()
+        .arn;
+    let listener = block_on(aws.create_listener(&balancer, &listener(80))).unwrap();
+    let target_group = block_on(aws.create_target_group(&target_group("a"))).unwrap();
+    let fails = |change: &dyn Fn(&mut RuleSpec)| {
+        let mut spec = rule(&target_group);
+        change(&mut spec);
+        code(block_on(aws.create_rule(&listener, 1, &spec)))
+    };
+    assert_eq!(fails(&|spec| spec.conditions.clear()), "ValidationError");
+    assert_eq!(
+        fails(&|spec| spec.conditions = vec![Condition::SourceIp {
+            values: (0..6).map(|n| format!("10.0.0.{n}/32")).collect(),
+        }]),
+        "ValidationError"
+    );
+    assert_eq!(fails(&|spec| spec.actions.clear()), "ValidationError");
+    assert_eq!(
+        fails(&|spec| {
+            let again = spec.actions.clone();
+            spec.actions.extend(again);
+        }),
+        "InvalidLoadBalancerAction"
+    );
+    assert_eq!(
+        fails(&|spec| spec.actions.insert(
+            0,
+            RuleAction::JwtValidation(JwtValidation {
+                jwks_endpoint: "https://keys".to_owned(),
+                issuer: "https://issuer".to_owned(),
+                additional_claims: Vec::new(),
+            })
+        )),
+        "InvalidLoadBalancerAction"
+    );
 }

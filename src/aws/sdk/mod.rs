@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::{
-    Result,
+    ClientSource, Result,
     governor::{Class, Governor, Priority, Rates},
 };
 use crate::model::call::{CallError, Effect};
@@ -25,6 +25,7 @@ mod ec2;
 mod elb;
 mod error;
 mod iam;
+mod secret;
 #[cfg(test)]
 mod tests;
 
@@ -98,6 +99,7 @@ pub struct Sdk {
     eks: aws_sdk_eks::Client,
     /// One for all clones.
     vpc_id: Arc<Mutex<String>>,
+    clients: Arc<dyn ClientSource>,
     governor: Arc<Governor>,
     priority: Priority,
 }
@@ -136,6 +138,7 @@ impl Sdk {
             sts: client!(aws_sdk_sts, endpoints.sts),
             eks: client!(aws_sdk_eks, endpoints.eks),
             vpc_id: Arc::new(Mutex::new(options.vpc_id.clone())),
+            clients: Arc::new(secret::NoClients),
             governor: Arc::new(Governor::new(&options.rates)),
             priority: Priority::Commit,
         }
@@ -154,6 +157,14 @@ impl Sdk {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// The same account with the clients of OIDC sign-in read from here.
+    pub fn with_clients(&self, clients: Arc<dyn ClientSource>) -> Self {
+        Self {
+            clients,
+            ..self.clone()
+        }
     }
 
     /// For metrics and the counts of calls.

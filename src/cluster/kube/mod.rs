@@ -24,6 +24,7 @@ use crate::{
     id::ObjectRef,
     model::{
         call::{CallError, Effect},
+        client::ClientCredentials,
         facts::{Node, ServiceFact},
         object::LiveObject,
         observed::DryRun,
@@ -114,6 +115,20 @@ impl KubeCluster {
                 events: Mutex::default(),
                 granted: Mutex::default(),
             }),
+        })
+    }
+
+    /// Reads the OIDC client of a Secret. Its values go to the caller and nowhere else.
+    pub async fn oidc_client(&self, namespace: &str, name: &str) -> Result<ClientCredentials> {
+        let operation = "get Secret";
+        let path = Collection::SECRETS.path(Some(namespace));
+        let secret = self
+            .fetch(&path, name)
+            .await
+            .map_err(|failure| failure.read(operation))?;
+        convert::oidc_client(&secret).map_err(|key| {
+            let message = format!("Secret {namespace}/{name} has no key {key}");
+            refused(operation, "Invalid", message)
         })
     }
 

@@ -35,6 +35,7 @@ pub(super) struct Collection {
 impl Collection {
     pub const NODES: Self = Self::new("Node", "", "/api/v1", "nodes");
     pub const SERVICES: Self = Self::new("Service", "", "/api/v1", "services");
+    pub const SECRETS: Self = Self::new("Secret", "", "/api/v1", "secrets");
     pub const SERVICE_ACCOUNTS: Self =
         Self::new("ServiceAccount", "", "/api/v1", "serviceaccounts");
     pub const INGRESSES: Self = Self::new(

@@ -71,6 +71,23 @@ impl ElbRead for Sdk {
         Ok(listeners)
     }
 
+    async fn listener_certificates(&self, listener: &Arn) -> Result<BTreeSet<Arn>> {
+        let mut found = Vec::new();
+        paged!(
+            marker => self.call(
+                ELB, Class::ElbDescribe, "DescribeListenerCertificates",
+                self.elb.describe_listener_certificates()
+                    .listener_arn(listener.as_str())
+                    .page_size(PAGE)
+                    .set_marker(marker.clone())
+                    .send(),
+            ).await,
+            page => page.next_marker,
+            found.extend(page.certificates.unwrap_or_default())
+        );
+        Ok(convert::certificates(found))
+    }
+
     async fn rules(&self, listener: &Arn) -> Result<Vec<Rule>> {
         const OPERATION: &str = "DescribeRules";
         let found = async {

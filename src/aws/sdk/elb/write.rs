@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use aws_sdk_elasticloadbalancingv2::types as sdk;
 
-use super::convert::{known, to_actions, to_conditions, to_matcher, to_tags, to_targets};
+use super::convert::{
+    known, to_actions, to_certificate, to_conditions, to_default_certificate, to_matcher,
+    to_mutual_authentication, to_tags, to_targets, to_transforms,
+};
 use crate::{
     aws::{
         CreatedLoadBalancer, ElbWrite, Result,
@@ -14,10 +17,7 @@ use crate::{
     },
     id::{Arn, SecurityGroupId, SubnetId},
     model::{
-        elb::{
-            Condition, HealthCheck, ListenerSpec, LoadBalancerSpec, RuleAction, RuleSpec, Target,
-            TargetGroupSpec,
-        },
+        elb::{HealthCheck, ListenerSpec, LoadBalancerSpec, RuleSpec, Target, TargetGroupSpec},
         net::Tags,
     },
 };
@@ -159,6 +159,7 @@ impl ElbWrite for Sdk {
             .protocol_version(&spec.protocol_version)
             .ip_address_type(spec.ip_address_type.as_str().into())
             .vpc_id(&spec.vpc_id)
+            .set_target_control_port(spec.target_control_port.map(i32::from))
             .health_check_enabled(true)
             .health_check_port(&check.port)
             .health_check_protocol(check.protocol.as_str().into())
@@ -276,13 +277,18 @@ impl ElbWrite for Sdk {
 
     async fn create_listener(&self, load_balancer: &Arn, spec: &ListenerSpec) -> Result<Arn> {
         const OPERATION: &str = "CreateListener";
+        let clients = self.clients(&spec.default_actions).await?;
+        let tls = spec.tls.as_ref();
         let request = self
             .elb
             .create_listener()
             .load_balancer_arn(load_balancer.as_str())
             .port(i32::from(spec.port))
             .protocol(spec.protocol.as_str().into())
-            .set_default_actions(Some(to_actions(&spec.default_actions)))
+            .set_certificates(tls.map(to_default_certificate))
+            .set_ssl_policy(tls.and_then(|tls| tls.ssl_policy.clone()))
+            .set_mutual_authentication(tls.and_then(to_mutual_authentication))
+            .set_default_actions(Some(to_actions(&spec.default_actions, &clients)))
             .set_tags(to_tags(&spec.tags));
         let answer = self
             .call(ELB, Class::ElbWrite, OPERATION, request.send())
@@ -297,13 +303,18 @@ impl ElbWrite for Sdk {
     }
 
     async fn modify_listener(&self, arn: &Arn, spec: &ListenerSpec) -> Result<()> {
+        let clients = self.clients(&spec.default_actions).await?;
+        let tls = spec.tls.as_ref();
         let request = self
             .elb
             .modify_listener()
             .listener_arn(arn.as_str())
             .port(i32::from(spec.port))
             .protocol(spec.protocol.as_str().into())
-            .set_default_actions(Some(to_actions(&spec.default_actions)));
+            .set_certificates(tls.map(to_default_certificate))
+            .set_ssl_policy(tls.and_then(|tls| tls.ssl_policy.clone()))
+            .set_mutual_authentication(tls.and_then(to_mutual_authentication))
+            .set_default_actions(Some(to_actions(&spec.default_actions, &clients)));
         self.call(ELB, Class::ElbModify, "ModifyListener", request.send())
             .await
             .map(drop)
@@ -335,6 +346,48 @@ impl ElbWrite for Sdk {
         .map(drop)
     }
 
+    async fn add_listener_certificates(
+        &self,
+        arn: &Arn,
+        certificates: &BTreeSet<Arn>,
+    ) -> Result<()> {
+        for certificate in certificates {
+            self.call(
+                ELB,
+                Class::ElbModify,
+                "AddListenerCertificates",
+                self.elb
+                    .add_listener_certificates()
+                    .listener_arn(arn.as_str())
+                    .certificates(to_certificate(certificate))
+                    .send(),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_listener_certificates(
+        &self,
+        arn: &Arn,
+        certificates: &BTreeSet<Arn>,
+    ) -> Result<()> {
+        for certificate in certificates {
+            self.call(
+                ELB,
+                Class::ElbModify,
+                "RemoveListenerCertificates",
+                self.elb
+                    .remove_listener_certificates()
+                    .listener_arn(arn.as_str())
+                    .certificates(to_certificate(certificate))
+                    .send(),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
     async fn delete_listener(&self, arn: &Arn) -> Result<()> {
         let request = self.elb.delete_listener().listener_arn(arn.as_str());
         self.call(ELB, Class::ElbWrite, "DeleteListener", request.send())
@@ -344,13 +397,15 @@ impl ElbWrite for Sdk {
 
     async fn create_rule(&self, listener: &Arn, priority: u32, spec: &RuleSpec) -> Result<Arn> {
         const OPERATION: &str = "CreateRule";
+        let clients = self.clients(&spec.actions).await?;
         let request = self
             .elb
             .create_rule()
             .listener_arn(listener.as_str())
             .priority(number(priority))
             .set_conditions(Some(to_conditions(&spec.conditions)))
-            .set_actions(Some(to_actions(&spec.actions)))
+            .set_actions(Some(to_actions(&spec.actions, &clients)))
+            .set_transforms(to_transforms(&spec.transforms))
             .set_tags(to_tags(&spec.tags));
         let answer = self
             .call(ELB, Class::ElbWrite, OPERATION, request.send())
@@ -364,19 +419,18 @@ impl ElbWrite for Sdk {
             .ok_or_else(|| unusable(ELB, OPERATION, "RuleArn"))
     }
 
-    async fn modify_rule(
-        &self,
-        arn: &Arn,
-        conditions: &[Condition],
-        actions: &[RuleAction],
-    ) -> Result<()> {
+    async fn modify_rule(&self, arn: &Arn, spec: &RuleSpec) -> Result<()> {
+        let clients = self.clients(&spec.actions).await?;
+        let transforms = to_transforms(&spec.transforms);
         let request = self
             .elb
             .modify_rule()
             .rule_arn(arn.as_str())
-            .set_conditions(Some(to_conditions(conditions)))
-            .set_actions(Some(to_actions(actions)))
-            .reset_transforms(true);
+            .set_conditions(Some(to_conditions(&spec.conditions)))
+            .set_actions(Some(to_actions(&spec.actions, &clients)))
+            // The two exclude each other.
+            .set_reset_transforms(transforms.is_none().then_some(true))
+            .set_transforms(transforms);
         self.call(ELB, Class::ElbModify, "ModifyRule", request.send())
             .await
             .map(drop)

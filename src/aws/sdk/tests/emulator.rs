@@ -106,6 +106,7 @@ fn security_group(name: &str, vpc_id: &str, tags: Tags) -> SecurityGroupSpec {
 
 fn target_group(name: &str, vpc_id: &str, tags: Tags) -> TargetGroupSpec {
     TargetGroupSpec {
+        target_control_port: None,
         name: name.to_owned(),
         target_type: TargetType::Instance,
         port: 30080,
@@ -358,6 +359,7 @@ async fn target_groups_live(sdk: &Sdk, stack: &str, name: &str) -> Arn {
     );
 
     let target = |id: &str| crate::model::elb::Target {
+        all_zones: false,
         id: id.to_owned(),
         port: 30080,
     };
@@ -376,6 +378,7 @@ async fn target_groups_live(sdk: &Sdk, stack: &str, name: &str) -> Arn {
 
 async fn listeners_live(sdk: &Sdk, lb: &Arn, stack: &str, target_group: &Arn) -> Arn {
     let mut spec = ListenerSpec {
+        tls: None,
         port: 80,
         protocol: "HTTP".into(),
         default_actions: vec![RuleAction::FixedResponse {
@@ -411,14 +414,14 @@ async fn listeners_live(sdk: &Sdk, lb: &Arn, stack: &str, target_group: &Arn) ->
 async fn rules_live(sdk: &Sdk, listener: &Arn, stack: &str, (a, b): (&Arn, &Arn)) {
     let conditions = vec![
         Condition::HostHeader {
-            values: vec!["sample-app.mamezou-tech.com".into()],
+            values: vec!["sample-app.mamezou-tech.com".into()].into(),
         },
         Condition::PathPattern {
-            values: vec!["/app1".into(), "/app1/*".into()],
+            values: vec!["/app1".into(), "/app1/*".into()].into(),
         },
         Condition::HttpHeader {
             name: "X-A".into(),
-            values: vec!["1".into()],
+            values: vec!["1".into()].into(),
         },
         Condition::HttpRequestMethod {
             values: vec!["GET".into()],
@@ -442,6 +445,7 @@ async fn rules_live(sdk: &Sdk, listener: &Arn, stack: &str, (a, b): (&Arn, &Arn)
         },
     ];
     let spec = |conditions: &[Condition], action: RuleAction, number: u32| RuleSpec {
+        transforms: Vec::new(),
         conditions: conditions.to_vec(),
         actions: vec![action],
         tags: marks(&format!("80:{number}"), stack),
@@ -479,9 +483,13 @@ async fn rules_live(sdk: &Sdk, listener: &Arn, stack: &str, (a, b): (&Arn, &Arn)
     assert_eq!(rules[1].conditions, more);
     assert_eq!(rules[1].actions, std::slice::from_ref(&redirect));
 
-    sdk.modify_rule(&second, &more[1..], &[forward(&[(b, 1)], None)])
-        .await
-        .unwrap();
+    let changed = RuleSpec {
+        conditions: more[1..].to_vec(),
+        actions: vec![forward(&[(b, 1)], None)],
+        transforms: Vec::new(),
+        tags: Tags::new(),
+    };
+    sdk.modify_rule(&second, &changed).await.unwrap();
     sdk.set_rule_priorities(&BTreeMap::from([(second.clone(), 500)]))
         .await
         .unwrap();

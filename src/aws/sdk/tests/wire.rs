@@ -18,14 +18,19 @@ use tokio::{
 
 use super::*;
 use crate::{
-    aws::{Ec2Read, Ec2Write, ElbRead, ElbWrite, GroupQuery, IamRead, IamWrite, Query},
+    aws::{
+        ClientSource, Ec2Read, Ec2Write, ElbRead, ElbWrite, GroupQuery, IamRead, IamWrite, Query,
+    },
     id::{Arn, RoleName, SecurityGroupId},
     model::{
+        client::ClientCredentials,
         desired::Ref,
         elb::{
-            Condition, HealthCheck, ListenerSpec, LoadBalancerSpec, Matcher, RuleAction, RuleSpec,
-            Scheme, Target, TargetGroupSpec, TargetType, WeightedTargetGroup,
+            Condition, HealthCheck, ListenerSpec, LoadBalancerSpec, Matcher, MutualAuthentication,
+            MutualMode, OidcClient, Patterns, Rewrite, RuleAction, RuleSpec, Scheme, Target,
+            TargetGroupSpec, TargetType, TlsSpec, Transform, WeightedTargetGroup,
         },
+        group::{SecretRef, Session},
         iam::RoleSpec,
         net::{Permission, PermissionSource},
     },
@@ -178,10 +183,10 @@ async fn rules_come_in_order_without_the_default_and_in_one_form() {
         rules[1].conditions,
         [
             Condition::HostHeader {
-                values: vec!["sample-app.mamezou-tech.com".into()]
+                values: vec!["sample-app.mamezou-tech.com".into()].into()
             },
             Condition::PathPattern {
-                values: vec!["/app1".into(), "/app1/*".into()]
+                values: vec!["/app1".into(), "/app1/*".into()].into()
             },
         ]
     );
@@ -348,6 +353,7 @@ async fn creating_a_target_group_says_every_field() {
     )])
     .await;
     sdk.create_target_group(&TargetGroupSpec {
+        target_control_port: None,
         name: "k8s-t".into(),
         target_type: TargetType::Instance,
         port: 30080,
@@ -406,8 +412,9 @@ async fn a_forward_says_weights_and_that_stickiness_is_off() {
         &arn("l"),
         1000,
         &RuleSpec {
+            transforms: Vec::new(),
             conditions: vec![Condition::PathPattern {
-                values: vec!["/app1".into()],
+                values: vec!["/app1".into()].into(),
             }],
             actions: vec![RuleAction::Forward {
                 target_groups: vec![WeightedTargetGroup {
@@ -439,6 +446,7 @@ async fn a_listener_is_modified_with_everything() {
     sdk.modify_listener(
         &arn("l"),
         &ListenerSpec {
+            tls: None,
             port: 80,
             protocol: "HTTP".into(),
             default_actions: vec![RuleAction::FixedResponse {
@@ -462,11 +470,184 @@ async fn a_listener_is_modified_with_everything() {
 }
 
 #[tokio::test]
+async fn https_is_said_with_certificate_policy_and_client_certificates() {
+    let answer = elb(
+        "CreateListener",
+        "<Listeners><member><ListenerArn>arn:l</ListenerArn></member></Listeners>",
+    );
+    let (wire, sdk) = Wire::start(vec![answer]).await;
+    sdk.create_listener(&arn("lb"), &https(Some(MutualMode::Passthrough)))
+        .await
+        .unwrap();
+    wire.assert_sent(&[
+        "Port=443",
+        "Protocol=HTTPS",
+        "Certificates.member.1.CertificateArn=arn:acm:a",
+        "SslPolicy=ELBSecurityPolicy-TLS13-1-2-2021-06",
+        "MutualAuthentication.Mode=passthrough",
+    ]);
+    assert!(!wire.requests()[0].contains("Certificates.member.2"));
+
+    let (wire, sdk) = Wire::start(vec![elb("ModifyListener", "<Listeners/>")]).await;
+    sdk.modify_listener(&arn("l"), &https(None)).await.unwrap();
+    wire.assert_sent(&["Certificates.member.1.CertificateArn=arn:acm:a"]);
+    assert!(!wire.requests()[0].contains("MutualAuthentication"));
+}
+
+fn https(mode: Option<MutualMode>) -> ListenerSpec {
+    ListenerSpec {
+        port: 443,
+        protocol: "HTTPS".into(),
+        default_actions: vec![RuleAction::FixedResponse {
+            status_code: "404".into(),
+            content_type: None,
+            message_body: None,
+        }],
+        tls: Some(TlsSpec {
+            default_certificate: Arn::from("arn:acm:a"),
+            certificates: [Arn::from("arn:acm:b")].into(),
+            ssl_policy: Some("ELBSecurityPolicy-TLS13-1-2-2021-06".into()),
+            mutual_authentication: mode.map(|mode| MutualAuthentication {
+                mode,
+                trust_store: None,
+                ignore_client_certificate_expiry: None,
+                advertise_trust_store_ca_names: None,
+            }),
+        }),
+        attributes: BTreeMap::new(),
+        tags: BTreeMap::new(),
+    }
+}
+
+#[tokio::test]
+async fn certificates_go_one_by_one() {
+    let both = [Arn::from("arn:acm:a"), Arn::from("arn:acm:b")].into();
+    for operation in ["AddListenerCertificates", "RemoveListenerCertificates"] {
+        let answers = (0..2).map(|_| elb(operation, "")).collect();
+        let (wire, sdk) = Wire::start(answers).await;
+        match operation {
+            "AddListenerCertificates" => sdk.add_listener_certificates(&arn("l"), &both).await,
+            _ => sdk.remove_listener_certificates(&arn("l"), &both).await,
+        }
+        .unwrap();
+        let requests = wire.requests();
+        assert_eq!(requests.len(), 2);
+        assert!(requests[0].contains("Certificates.member.1.CertificateArn=arn:acm:a"));
+        assert!(requests[1].contains("Certificates.member.1.CertificateArn=arn:acm:b"));
+        assert!(requests.iter().all(|it| !it.contains("member.2")));
+    }
+}
+
+#[tokio::test]
+async fn the_default_certificate_is_none_of_the_others_unless_it_is_listed_twice() {
+    let certificate = |arn: &str, default: bool| {
+        format!(
+            "<member><CertificateArn>{arn}</CertificateArn><IsDefault>{default}</IsDefault></member>"
+        )
+    };
+    let list = |members: &[String]| {
+        elb(
+            "DescribeListenerCertificates",
+            &format!("<Certificates>{}</Certificates>", members.concat()),
+        )
+    };
+    let (_, sdk) = Wire::start(vec![
+        list(&[certificate("arn:a", true), certificate("arn:b", false)]),
+        list(&[certificate("arn:a", true), certificate("arn:a", false)]),
+    ])
+    .await;
+    let found = sdk.listener_certificates(&arn("l")).await.unwrap();
+    assert_eq!(found, [Arn::from("arn:b")].into());
+    let found = sdk.listener_certificates(&arn("l")).await.unwrap();
+    assert_eq!(found, [Arn::from("arn:a")].into());
+}
+
+/// Knows one client.
+struct OneClient;
+
+#[async_trait::async_trait]
+impl ClientSource for OneClient {
+    async fn client(&self, _: &SecretRef) -> crate::aws::Result<ClientCredentials> {
+        Ok(ClientCredentials {
+            id: "the-id".to_owned(),
+            secret: "the-secret".to_owned(),
+        })
+    }
+}
+
+#[tokio::test]
+async fn sign_in_reads_the_secret_when_it_is_sent_and_shows_it_nowhere() {
+    let spec = RuleSpec {
+        conditions: vec![Condition::PathPattern {
+            values: Patterns::Regex(vec!["^/a$".into()]),
+        }],
+        actions: vec![RuleAction::AuthenticateOidc {
+            issuer: "https://issuer".into(),
+            authorization_endpoint: "https://a".into(),
+            token_endpoint: "https://t".into(),
+            user_info_endpoint: "https://u".into(),
+            client: Some(OidcClient {
+                secret: SecretRef {
+                    namespace: "shop".into(),
+                    name: "oidc".into(),
+                },
+                version: Some("7".into()),
+            }),
+            session: Session {
+                on_unauthenticated_request: "deny".into(),
+                scope: "openid email".into(),
+                session_cookie_name: "Cookie".into(),
+                session_timeout: 60,
+                extra_params: [("display".to_owned(), "page".to_owned())].into(),
+            },
+        }],
+        transforms: vec![Transform::UrlRewrite {
+            rewrites: vec![Rewrite {
+                regex: "^/a".into(),
+                replace: "/b".into(),
+            }],
+        }],
+        tags: BTreeMap::new(),
+    };
+    let (wire, sdk) = Wire::start(vec![elb("ModifyRule", "<Rules/>")]).await;
+    let told = sdk.modify_rule(&arn("r"), &spec).await;
+    assert!(told.unwrap_err().is_not_found());
+    assert!(wire.requests().is_empty());
+
+    let sdk = sdk.with_clients(Arc::new(OneClient));
+    sdk.modify_rule(&arn("r"), &spec).await.unwrap();
+    wire.assert_sent(&[
+        "Conditions.member.1.PathPatternConfig.RegexValues.member.1=^/a$",
+        "Actions.member.1.Type=authenticate-oidc",
+        "Actions.member.1.AuthenticateOidcConfig.ClientId=the-id",
+        "Actions.member.1.AuthenticateOidcConfig.ClientSecret=the-secret",
+        "Actions.member.1.AuthenticateOidcConfig.OnUnauthenticatedRequest=deny",
+        "Actions.member.1.AuthenticateOidcConfig.Scope=openid email",
+        "Actions.member.1.AuthenticateOidcConfig.SessionCookieName=Cookie",
+        "Actions.member.1.AuthenticateOidcConfig.SessionTimeout=60",
+        "Actions.member.1.AuthenticateOidcConfig.AuthenticationRequestExtraParams.entry.1.key=display",
+        "Transforms.member.1.Type=url-rewrite",
+        "Transforms.member.1.UrlRewriteConfig.Rewrites.member.1.Regex=^/a",
+        "Transforms.member.1.UrlRewriteConfig.Rewrites.member.1.Replace=/b",
+    ]);
+    assert!(!wire.requests()[0].contains("ResetTransforms"));
+    let credentials = OneClient
+        .client(&SecretRef {
+            namespace: "shop".into(),
+            name: "oidc".into(),
+        })
+        .await
+        .unwrap();
+    assert!(!format!("{credentials:?}").contains("the-"));
+}
+
+#[tokio::test]
 async fn targets_go_in_hundreds() {
     let answers = (0..3).map(|_| elb("RegisterTargets", "")).collect();
     let (wire, sdk) = Wire::start(answers).await;
     let targets = (0..250)
         .map(|n| Target {
+            all_zones: false,
             id: format!("i-{n:03}"),
             port: 30080,
         })
@@ -635,6 +816,7 @@ async fn an_html_page_is_told_as_such() {
 async fn an_answer_without_its_arn_is_of_unknown_effect() {
     let (_, sdk) = Wire::start(vec![elb("CreateRule", "<Rules/>")]).await;
     let spec = RuleSpec {
+        transforms: Vec::new(),
         conditions: vec![],
         actions: vec![],
         tags: BTreeMap::new(),
