@@ -164,7 +164,8 @@ async fn judge(
         return Ok(Verdict::Same(Box::new(loaded)));
     }
     // The API server's word on every object that would change, before anything is written (gitops R1).
-    let (refused, unread) = world::dry_run(cx, &loaded.desired).await;
+    let (refused, unread) =
+        world::dry_run(cx, &loaded.files, &loaded.manifests, &loaded.desired).await;
     problems.extend(refused);
     if problems
         .iter()

@@ -35,6 +35,8 @@ pub struct Loaded {
     pub classes: BTreeMap<String, (String, bool)>,
     /// Digest of the files that matter: equal digests ask for the same (gitops G8).
     pub set_digest: String,
+    /// As read, to find places in them.
+    pub files: Arc<Snapshot>,
 }
 
 impl Loaded {
@@ -121,6 +123,7 @@ pub async fn load(cx: &Context, revision: &Revision) -> Result<Loaded, SourceErr
         gaps,
         classes: facts.ingress_classes.unwrap_or_default(),
         set_digest,
+        files: Arc::new(files),
     })
 }
 

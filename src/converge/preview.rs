@@ -213,7 +213,7 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
     let mut problems = parsed.problems;
     problem::merge(&mut problems, built.problems);
     let desired = built.value;
-    let (refused, unasked) = world::dry_run(cx, &desired).await;
+    let (refused, unasked) = world::dry_run(cx, &files, &parsed.value, &desired).await;
     problems.extend(refused);
     // As at admission: what a commit may not do without saying so.
     let previous = cx

@@ -23,6 +23,7 @@ pub mod ingress;
 pub mod irsa;
 mod kind;
 pub mod name;
+pub mod place;
 mod policy;
 pub mod service;
 mod stored;

@@ -12,6 +12,7 @@ use crate::{
     cluster::Right,
     daemon::schedule::Trigger,
     id::StackId,
+    manifest::{Manifests, place},
     model::{
         applied::{Applied, changed_stacks},
         desired::Desired,
@@ -19,11 +20,18 @@ use crate::{
     },
     observe,
     problem::{Problem, Severity},
+    source::snapshot::Snapshot,
 };
 
 /// What a server-side dry run says against objects that would change, as problems at their places; and what could not
 /// be asked.
-pub async fn dry_run(cx: &Context, desired: &Desired) -> (Vec<Problem>, Vec<Gap>) {
+pub async fn dry_run(
+    cx: &Context,
+    files: &Snapshot,
+    manifests: &Manifests,
+    desired: &Desired,
+) -> (Vec<Problem>, Vec<Gap>) {
+    let options = load::parse_options(&cx.config);
     let inventory = cx.store.applied().inventory;
     let scope = observe::cluster::Scope::Changed {
         also: BTreeSet::new(),
@@ -41,10 +49,19 @@ pub async fn dry_run(cx: &Context, desired: &Desired) -> (Vec<Problem>, Vec<Gap>
             else {
                 return None;
             };
+            let key = object.reference.key();
+            let document = manifests
+                .objects
+                .iter()
+                .find(|document| document.reference.key() == key);
+            let origin = document.map_or_else(
+                || object.origin.clone(),
+                |document| place::of_message(files, &options, document, message),
+            );
             Some(
                 Problem::new(
                     "refused-by-api-server",
-                    object.origin.clone(),
+                    origin,
                     format!("the API server refuses it: {message}"),
                 )
                 .of(&object.reference),

@@ -7,7 +7,7 @@ use super::*;
 /// Does `by_hand`, and waits until exactly `healing` was written and `status` reports `resource` with a difference that
 /// contains each of `told`. Everything must then be as before.
 #[track_caller]
-fn heals(
+pub(super) fn heals(
     scene: &mut Scene,
     what: &str,
     by_hand: impl FnOnce(&Scene),
@@ -349,48 +349,6 @@ fn what_a_hand_changes_in_the_cluster_comes_back() {
         scene.since(mark).render()
     );
     assert_same("after the deletes", &before, &scene.bed.dump());
-    scene.assert_guard();
-}
-
-#[test]
-fn the_roles_trust_and_its_policy_come_back() {
-    let mut scene = Scene::tutorial(PERIOD);
-    let role = scene.role();
-    let stranger = json!({
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999999999999:root"}, "Action": "sts:AssumeRole"}],
-    });
-    heals(
-        &mut scene,
-        "a role that trusts a stranger",
-        |scene| {
-            let request =
-                json!({"RoleName": role["RoleName"], "PolicyDocument": stranger.to_string()});
-            scene.bed.aws("iam", "UpdateAssumeRolePolicy", request);
-        },
-        &["iam:UpdateAssumeRolePolicy"],
-        ("role", &["trust"]),
-    );
-    heals(
-        &mut scene,
-        "a detached policy",
-        |scene| {
-            let attached = scene.bed.aws(
-                "iam",
-                "ListAttachedRolePolicies",
-                json!({"RoleName": role["RoleName"]}),
-            );
-            let policy = &attached["AttachedPolicies"][0]["PolicyArn"];
-            scene.bed.aws(
-                "iam",
-                "DetachRolePolicy",
-                json!({"RoleName": role["RoleName"], "PolicyArn": policy}),
-            );
-        },
-        &["iam:AttachRolePolicy"],
-        ("role", &["read-assets"]),
-    );
-    assert_eq!(scene.role()["RoleId"], role["RoleId"]);
     scene.assert_guard();
 }
 

@@ -7,6 +7,7 @@ mod drift;
 mod edit;
 mod first;
 mod foreign;
+mod iam;
 mod refused;
 mod removal;
 

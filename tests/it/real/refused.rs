@@ -59,7 +59,7 @@ const BAD: [Bad; 5] = [
         file: "app1.yaml",
         from: "  replicas: 2\n",
         to: "  replicas: -2\n",
-        place: "app1.yaml:",
+        place: "app1.yaml:24:13",
         told: &["replicas"],
         event: false,
     },
