@@ -94,7 +94,13 @@ pub fn inspect(args: &CheckArgs, config: Option<&Config>) -> Result<Findings, Cl
         Ok(files) => (files, Vec::new()),
         Err(error) => match load::problem_of(&error) {
             Some(problem) => (Snapshot::default(), vec![problem]),
-            None => return Err(CliError::usage(error.to_string())),
+            None => {
+                return Err(
+                    CliError::usage(format!("{} cannot be read: {error}", args.target)).hint(
+                        "name a directory, or a commit of the repository that --repository names",
+                    ),
+                );
+            }
         },
     };
     let parsed = manifest::parse(&files, &options);
@@ -157,7 +163,18 @@ fn text(problems: &[Problem], files: usize, documents: usize) -> String {
         .count();
     let warnings = problems.len() - wrong;
     text.push_str(&format!(
-        "{documents} documents in {files} files: {wrong} problems, {warnings} warnings\n"
+        "{} in {}: {}, {}\n",
+        counted(documents, "document"),
+        counted(files, "file"),
+        counted(wrong, "problem"),
+        counted(warnings, "warning"),
     ));
     text
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    }
 }

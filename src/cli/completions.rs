@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Cli, CliError, Exit};
+use super::{Cli, CliError, Exit, output};
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -14,13 +14,10 @@ pub struct CompletionsArgs {
 /// Prints the script to standard output.
 ///
 /// # Errors
-/// None; the type is that of every verb.
+/// Standard output cannot be written.
 pub fn completions(args: &CompletionsArgs) -> Result<Exit, CliError> {
-    clap_complete::generate(
-        args.shell,
-        &mut Cli::command(),
-        "albsync",
-        &mut std::io::stdout(),
-    );
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "albsync", &mut script);
+    output::print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }

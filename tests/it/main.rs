@@ -5,6 +5,8 @@ mod support;
 mod bed;
 #[cfg(feature = "live")]
 mod calls;
+#[cfg(feature = "live")]
+mod cli;
 mod golden;
 #[cfg(feature = "live")]
 mod latency;

@@ -1,0 +1,186 @@
+//! The command line without a daemon, as a person or a script sees it: what is printed where, and the exit codes
+//! (decision 8).
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::daemon::binary;
+
+/// What a verb came to.
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+/// Runs a verb in a directory, without anything of the environment that albsync would read.
+fn albsync(directory: &Path, words: &[&str]) -> Said {
+    let mut command = Command::new(binary());
+    command.args(words).current_dir(directory);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ALBSYNC_")) {
+        command.env_remove(name);
+    }
+    let done = command.output().expect("albsync runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Said {
+        code: done.status.code().expect("an exit code"),
+        out: text(done.stdout),
+        err: text(done.stderr),
+    }
+}
+
+fn tutorial() -> String {
+    format!("{}/examples/tutorial", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn check_says_what_is_wrong_and_ends_with_4() {
+    let directory = TempDir::new().expect("a directory");
+    let good = albsync(directory.path(), &["check", &tutorial()]);
+    assert_eq!((good.code, good.err.as_str()), (0, ""));
+    assert_eq!(good.out, "9 documents in 6 files: 0 problems, 0 warnings\n");
+
+    fs::write(
+        directory.path().join("a.yaml"),
+        "kind: Service\napiVersion: [v1\n",
+    )
+    .expect("a file");
+    let bad = albsync(directory.path(), &["check"]);
+    assert_eq!(bad.code, 4, "{}", bad.err);
+    let lines: Vec<&str> = bad.out.lines().collect();
+    assert!(
+        lines[0].starts_with("a.yaml:3:1: problem[yaml-"),
+        "{lines:?}"
+    );
+    assert_eq!(
+        lines.last(),
+        Some(&"0 documents in 1 file: 1 problem, 0 warnings")
+    );
+    let bad = albsync(directory.path(), &["check", "-o", "json"]);
+    let answer: Value = serde_json::from_str(&bad.out).expect("JSON");
+    assert_eq!(bad.code, 4);
+    assert_eq!(answer["rejected"], true);
+    assert_eq!(answer["problems"][0]["origin"]["line"], 3);
+}
+
+#[test]
+fn check_reads_a_commit_of_a_repository() {
+    let directory = TempDir::new().expect("a directory");
+    let git = |words: &[&str]| {
+        let done = Command::new("git")
+            .args(["-c", "user.name=T", "-c", "user.email=t@example.com"])
+            .args(words)
+            .current_dir(directory.path())
+            .output()
+            .expect("git runs");
+        assert!(done.status.success(), "{words:?}");
+    };
+    git(&["init", "--quiet"]);
+    fs::copy(
+        Path::new(&tutorial()).join("ingress-class.yaml"),
+        directory.path().join("class.yaml"),
+    )
+    .expect("a copy");
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "-m", "A class"]);
+    // Not of the commit.
+    fs::write(directory.path().join("draft.yaml"), "{").expect("a file");
+    let checked = albsync(directory.path(), &["check", "HEAD"]);
+    assert_eq!(checked.code, 0, "{}{}", checked.out, checked.err);
+    assert_eq!(
+        checked.out,
+        "1 document in 1 file: 0 problems, 0 warnings\n"
+    );
+    let none = albsync(directory.path(), &["check", "no-such-branch"]);
+    assert_eq!(none.code, 2);
+    assert!(
+        none.err.contains("no-such-branch cannot be read") && none.err.contains("hint: "),
+        "{}",
+        none.err
+    );
+}
+
+#[test]
+fn what_cannot_be_understood_ends_with_2_and_says_what_to_do() {
+    let directory = TempDir::new().expect("a directory");
+    for (words, told) in [
+        (&["bogus"][..], "unrecognized subcommand 'bogus'"),
+        (&["run"], "name one with --config FILE"),
+        (&["plan"], "name one with --config FILE"),
+        (&["run", "--config", "none.yaml"], "none.yaml"),
+        (&["status", "-o", "xml"], "[possible values: text, json]"),
+    ] {
+        let said = albsync(directory.path(), words);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{words:?}");
+        assert!(said.err.contains(told), "{words:?}: {}", said.err);
+    }
+    for verb in ["status", "history"] {
+        let said = albsync(directory.path(), &[verb]);
+        assert_eq!((said.code, said.out.as_str()), (6, ""), "{verb}");
+        assert!(
+            said.err.contains("no daemon listens on state/albsync.sock"),
+            "{verb}: {}",
+            said.err
+        );
+    }
+}
+
+#[test]
+fn a_configuration_is_checked_as_a_whole_before_anything_starts() {
+    let directory = TempDir::new().expect("a directory");
+    fs::write(
+        directory.path().join("config.yaml"),
+        "source:\n  url: ssh://git.example.com/a.git\n  brunch: main\ncluster:\n  name: a\n",
+    )
+    .expect("a file");
+    let said = albsync(directory.path(), &["run", "--config", "config.yaml"]);
+    assert_eq!(said.code, 2);
+    for told in [
+        "config.yaml:2:8: ",
+        "config.yaml:3:3: ",
+        "source.branch",
+        "aws.region",
+        "nothing was started",
+    ] {
+        assert!(said.err.contains(told), "{told}: {}", said.err);
+    }
+    assert!(!directory.path().join("state").exists());
+}
+
+#[test]
+fn help_version_and_completions_are_printed() {
+    let directory = TempDir::new().expect("a directory");
+    let version = albsync(directory.path(), &["--version"]);
+    assert_eq!(
+        version.out,
+        format!("albsync {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    let help = albsync(directory.path(), &["--help"]);
+    for verb in ["run", "check", "plan", "status", "history", "completions"] {
+        assert!(help.out.contains(&format!("\n  {verb} ")), "{}", help.out);
+        let own = albsync(directory.path(), &[verb, "--help"]);
+        assert!(
+            own.code == 0 && own.out.contains("Usage: albsync"),
+            "{verb}"
+        );
+    }
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = albsync(directory.path(), &["completions", shell]);
+        assert_eq!((script.code, script.err.as_str()), (0, ""));
+        assert!(script.out.contains("history"), "{shell}");
+    }
+    // As `| head -1` does.
+    let mut child = Command::new(binary())
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("albsync runs");
+    drop(child.stdout.take());
+    let done = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&done.stderr), "");
+}
