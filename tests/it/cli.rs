@@ -142,7 +142,7 @@ fn a_configuration_is_checked_as_a_whole_before_anything_starts() {
     for told in [
         "config.yaml:2:8: ",
         "config.yaml:3:3: ",
-        "source.branch",
+        "did you mean \"branch\"?",
         "aws.region",
         "nothing was started",
     ] {
