@@ -265,3 +265,6 @@ impl<'a> Told<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,7 @@ const CHECKS: &[Check] = &[
     Check {
         name: codes::SEVERAL_DEFAULT_CLASSES,
         doc: "At most one IngressClass is the default: with two, Ingresses without a class cannot be created.",
-        is_asked: false,
+        is_asked: true,
         run: several_default_classes,
     },
     Check {

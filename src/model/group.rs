@@ -19,6 +19,8 @@ mod class;
 pub mod collision;
 pub mod condition;
 pub mod context;
+#[cfg(test)]
+pub mod fixture;
 mod frontend_nlb;
 mod inbound;
 pub mod listener;

@@ -298,3 +298,6 @@ impl Serialize for RuleId {
 
 /// A listener with its port.
 type Ported<'a> = (&'a u16, &'a Listener);
+
+#[cfg(test)]
+mod tests;

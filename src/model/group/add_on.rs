@@ -118,3 +118,6 @@ fn shield(group: &GroupInput<'_>, report: &Report<'_>) -> Built<Option<bool>> {
     let agreed = agree("shield-advanced-protection", given, report)?;
     Ok(agreed.map(|given| given.value))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    GroupModel, add_on,
+    GroupId, GroupModel, add_on,
+    collision::{self, Collision},
     context::{GroupInput, Input, Refused, Report},
     frontend_nlb, listener, load_balancer, member, port,
 };
@@ -15,8 +16,11 @@ use crate::{
         facts::Facts,
         settings::{Checks, Settings},
     },
-    problem::Problem,
+    problem::{Problem, Severity, codes},
 };
+
+/// The longest value of a label.
+const MAX_LABEL: usize = 63;
 
 /// A part of the model, or [`Refused`] when its problem has been told.
 pub type Built<T> = Result<T, Refused>;
@@ -36,12 +40,11 @@ pub struct GroupsResult {
 pub fn build_all(manifests: &Manifests, facts: &Facts, settings: &Settings) -> GroupsResult {
     let input = Input::new(manifests, facts, settings);
     let grouping = member::group(&input);
-    // The reasons for leaving an Ingress out obey the same settings as all others.
     let told = Report::new(settings);
     for problem in grouping.problems {
         told.add(problem);
     }
-    let mut problems = told.finish();
+    let mut problems = Vec::new();
     let mut groups = BTreeMap::new();
     for (id, group) in grouping.groups {
         let built = if grouping.refused.contains(&id) {
@@ -54,11 +57,29 @@ pub fn build_all(manifests: &Manifests, facts: &Facts, settings: &Settings) -> G
         };
         groups.insert(id, built);
     }
+    refuse_equal_names(&mut groups, &told);
+    problems.extend(told.finish());
     settle(&mut problems);
     GroupsResult {
         groups,
         problems,
         undecided: grouping.undecided.into_iter().map(as_member).collect(),
+    }
+}
+
+/// Names have to be unique in the account and region; two equal ones would fight over one resource (ingress-model §15.7).
+fn refuse_equal_names(groups: &mut BTreeMap<String, Built<GroupModel>>, report: &Report<'_>) {
+    let built = groups
+        .iter()
+        .filter_map(|(id, group)| Some((id, group.as_ref().ok()?)));
+    let mut refused: Vec<String> = Vec::new();
+    for Collision { problem, groups } in collision::equal_names(built) {
+        if report.add(problem) == Severity::Problem {
+            refused.extend(groups.map(str::to_owned));
+        }
+    }
+    for id in refused {
+        groups.insert(id, Err(Refused));
     }
 }
 
@@ -93,6 +114,7 @@ pub fn build(input: &Input<'_>, group: &GroupInput<'_>, report: &Report<'_>) -> 
             }
         }
     }
+    check_label(group, report);
     let ports = port::build(input, group, report);
     let placed = load_balancer::build(input, group, ports.as_ref().ok(), report);
     let listeners = ports
@@ -123,6 +145,27 @@ pub fn build(input: &Input<'_>, group: &GroupInput<'_>, report: &Report<'_>) -> 
         Err(Refused)
     } else {
         Ok(model)
+    }
+}
+
+/// The bindings' label `ingress.k8s.aws/stack-name` is the Ingress's name, which may be longer than a label's value. LBC
+/// finds that only after the target groups exist (ingress-model §15.5).
+fn check_label(group: &GroupInput<'_>, report: &Report<'_>) {
+    let (GroupId::Implicit { name, .. }, Some(member)) = (&group.id, group.members.first()) else {
+        return;
+    };
+    if name.len() > MAX_LABEL {
+        report.add(
+            Problem::new(
+                codes::TOO_LONG,
+                member.ingress.origin.clone(),
+                format!(
+                    "metadata.name is longer than the {MAX_LABEL} characters that a label's value holds"
+                ),
+            )
+            .of(member.object())
+            .hint("target groups' bindings are labelled with it; a group.name of its own needs no such label"),
+        );
     }
 }
 

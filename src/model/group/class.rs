@@ -124,8 +124,8 @@ fn default_class<'a>(ingress: &Ingress, input: &Input<'a>) -> Class<'a> {
         Some((_, Some(class))) => of_git(ingress, class, input),
         Some((CONTROLLER, None)) => Class::Ours(None),
         Some(_) => Class::Foreign,
-        None if input.settings.ingress_class.is_empty() => Class::Ours(None),
         None if input.facts.ingress_classes.is_none() => Class::Undecided,
+        None if input.settings.ingress_class.is_empty() => Class::Ours(None),
         None => Class::Foreign,
     }
 }

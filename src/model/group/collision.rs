@@ -1,13 +1,16 @@
 //! Equal ids and equal names: two resources that would be one in AWS (ingress-model §15.4, §15.7).
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use super::{
     GroupModel, TargetGroup,
     context::{GroupInput, Report},
     target_group::Ask,
 };
-use crate::problem::{Origin, Problem, codes};
+use crate::{
+    model::desired::Member,
+    problem::{Origin, Problem, codes},
+};
 
 /// Notes that a backend gets a target group which another backend made for another Service: the parts of an id have no
 /// separator that they could not hold themselves.
@@ -59,94 +62,120 @@ impl Kind {
     }
 }
 
-/// Who wants a name.
-struct Owner<'a> {
-    what: String,
-    object: String,
-    origin: &'a Origin,
+/// Two resources that would be one.
+pub struct Collision<'a> {
+    pub problem: Problem,
+    /// The groups that want the name; twice the same where the resources are of one group.
+    pub groups: [&'a str; 2],
+}
+
+/// A name with who wants it.
+struct Wanted<'a> {
+    kind: Kind,
+    name: Cow<'a, str>,
+    id: &'a str,
+    group: &'a GroupModel,
+    /// The target group of that id; absent: what the whole group has once.
+    target_group: Option<(&'a str, &'a TargetGroup)>,
 }
 
 /// All pairs of resources of one kind with one name, within groups and across them. Names that are not known yet collide
 /// with nothing.
-pub fn equal_names(groups: &BTreeMap<String, GroupModel>) -> Vec<Problem> {
-    let mut owners: BTreeMap<(Kind, String), Vec<Owner<'_>>> = BTreeMap::new();
+pub fn equal_names<'a>(
+    groups: impl IntoIterator<Item = (&'a String, &'a GroupModel)>,
+) -> Vec<Collision<'a>> {
+    let mut names = Vec::new();
     for (id, group) in groups {
-        for (kind, name, owner) in named(id, group) {
-            owners.entry((kind, name)).or_default().push(owner);
-        }
+        collect(id, group, &mut names);
     }
-    let mut problems = Vec::new();
-    for ((kind, name), owners) in owners {
-        let Some((first, others)) = owners.split_first() else {
-            continue;
-        };
-        for other in others {
-            problems.push(
-                Problem::new(
-                    codes::NAME_COLLISION,
-                    other.origin.clone(),
-                    format!(
-                        "the {} name `{name}` is wanted twice, by {} and {}",
-                        kind.noun(),
-                        first.what,
-                        other.what
-                    ),
-                )
-                .of(&other.object)
-                .hint(match kind {
-                    Kind::LoadBalancer => "give one of them another load-balancer-name",
-                    Kind::SecurityGroup | Kind::TargetGroup => {
-                        "rename one of the Ingresses or Services"
-                    }
-                })
-                .also(first.origin.clone()),
-            );
-        }
-    }
-    problems
+    // Stable: of equal names the first stays the first.
+    names.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+    let same = names.chunk_by(|a, b| (a.kind, &a.name) == (b.kind, &b.name));
+    let pairs = same
+        .filter_map(<[_]>::split_first)
+        .flat_map(|(first, others)| others.iter().map(move |other| (first, other)));
+    pairs
+        .map(|(first, other)| collision(first, other))
+        .collect()
 }
 
-fn named<'a>(
-    id: &'a str,
-    group: &'a GroupModel,
-) -> impl Iterator<Item = (Kind, String, Owner<'a>)> {
-    let member = move |index: usize| group.members.get(index);
-    let object = move |index: usize| {
-        member(index).map_or_else(String::new, |member| {
-            let namespace = member.reference.namespace.as_deref().unwrap_or_default();
-            format!("Ingress {namespace}/{}", member.reference.name)
-        })
-    };
-    let of_group = move |kind: Kind, name: &str| {
+fn collision<'a>(first: &Wanted<'a>, other: &Wanted<'a>) -> Collision<'a> {
+    let mut problem = Problem::new(
+        codes::NAME_COLLISION,
+        other.origin().clone(),
+        format!(
+            "the {} name `{}` is wanted twice, by {} and {}",
+            other.kind.noun(),
+            other.name,
+            first.what(),
+            other.what()
+        ),
+    )
+    .hint(match other.kind {
+        Kind::LoadBalancer => "give one of them another load-balancer-name",
+        Kind::SecurityGroup | Kind::TargetGroup => "rename one of the Ingresses or Services",
+    })
+    .also(first.origin().clone());
+    problem.object = other.member().map(|member| member.reference.to_string());
+    Collision {
+        problem,
+        groups: [first.id, other.id],
+    }
+}
+
+impl<'a> Wanted<'a> {
+    fn what(&self) -> String {
+        match self.target_group {
+            Some((id, _)) => format!("target group {id}"),
+            None => format!("group {}", self.id),
+        }
+    }
+
+    fn member(&self) -> Option<&'a Member> {
+        let index = self.target_group.map_or(0, |(_, it)| it.member);
+        self.group.members.get(index)
+    }
+
+    fn origin(&self) -> &'a Origin {
+        match (self.target_group, self.member()) {
+            (Some((_, target_group)), _) => &target_group.origin,
+            (None, Some(member)) => &member.origin,
+            (None, None) => unreachable!("BUG: a group has members"),
+        }
+    }
+}
+
+fn collect<'a>(id: &'a str, group: &'a GroupModel, names: &mut Vec<Wanted<'a>>) {
+    let mut want = |kind, name: &'a str, target_group| {
+        let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
         let name = match kind {
-            Kind::SecurityGroup => name.to_ascii_lowercase(),
-            Kind::LoadBalancer | Kind::TargetGroup => name.to_owned(),
+            Kind::SecurityGroup if !is_lower => Cow::Owned(name.to_ascii_lowercase()),
+            _ => Cow::Borrowed(name),
         };
-        let owner = Owner {
-            what: format!("group {id}"),
-            object: object(0),
-            origin: &member(0)?.origin,
-        };
-        Some((kind, name, owner))
+        names.push(Wanted {
+            kind,
+            name,
+            id,
+            group,
+            target_group,
+        });
     };
-    let nlb = group.frontend_nlb.as_ref();
-    let security_group = group.security_group.as_ref();
-    let shared = [
-        of_group(Kind::LoadBalancer, &group.load_balancer.name),
-        security_group.and_then(|it| of_group(Kind::SecurityGroup, &it.name)),
-        nlb.and_then(|nlb| of_group(Kind::LoadBalancer, &nlb.name)),
-    ];
-    let of_nlb = nlb.into_iter().flat_map(move |nlb| {
-        let listeners = nlb.listeners.values();
-        listeners.filter_map(move |it| of_group(Kind::TargetGroup, &it.target_group_name))
-    });
-    let own = group.target_groups.iter().filter_map(move |(id, it)| {
-        let owner = Owner {
-            what: format!("target group {id}"),
-            object: object(it.member),
-            origin: &it.origin,
-        };
-        Some((Kind::TargetGroup, it.name.clone()?, owner))
-    });
-    shared.into_iter().flatten().chain(of_nlb).chain(own)
+    if group.members.is_empty() {
+        return;
+    }
+    want(Kind::LoadBalancer, &group.load_balancer.name, None);
+    if let Some(managed) = &group.security_group {
+        want(Kind::SecurityGroup, &managed.name, None);
+    }
+    if let Some(nlb) = &group.frontend_nlb {
+        want(Kind::LoadBalancer, &nlb.name, None);
+        for listener in nlb.listeners.values() {
+            want(Kind::TargetGroup, &listener.target_group_name, None);
+        }
+    }
+    for (id, target_group) in &group.target_groups {
+        if let Some(name) = &target_group.name {
+            want(Kind::TargetGroup, name, Some((id, target_group)));
+        }
+    }
 }

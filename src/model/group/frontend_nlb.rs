@@ -503,3 +503,6 @@ fn listener(
         health_check,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -338,3 +338,6 @@ impl GroupModel {
         self.load_balancer.ip_address_type != IpAddressType::Ipv4
     }
 }
+
+#[cfg(test)]
+mod tests;

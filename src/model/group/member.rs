@@ -168,3 +168,6 @@ fn is_name(name: &str) -> bool {
         && name.bytes().next().is_some_and(is_inner)
         && name.bytes().last().is_some_and(is_inner)
 }
+
+#[cfg(test)]
+mod tests;

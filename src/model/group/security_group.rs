@@ -249,3 +249,6 @@ fn permissions(ports: &Ports, is_dualstack: bool) -> Vec<IngressPermission> {
     }
     permissions
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,7 +192,7 @@ fn select(
     report: &Report<'_>,
 ) -> Built<Vec<SubnetId>> {
     let subnets = known(input, site, report)?;
-    let Some(ids) = &selector.ids else {
+    let Some(ids) = selector.ids.as_ref().filter(|ids| !ids.is_empty()) else {
         return discovery::by_tags(input, selector.tags.as_ref(), site, report);
     };
     let mut once = BTreeSet::new();
@@ -361,7 +361,8 @@ fn enough(
 const AVAILABILITY_ZONE: &str = "availability-zone";
 
 fn locale(subnet: &Subnet) -> &str {
-    match (&subnet.outpost_arn, &subnet.zone_type) {
+    let outpost = subnet.outpost_arn.as_ref();
+    match (outpost.filter(|arn| !arn.is_empty()), &subnet.zone_type) {
         (Some(_), _) => "outpost",
         (None, Some(kind)) => kind,
         (None, None) => AVAILABILITY_ZONE,
@@ -374,3 +375,6 @@ fn least_zones(input: &Input<'_>, purpose: Purpose, locale: Option<&str>) -> usi
         || locale.is_some_and(|locale| locale != AVAILABILITY_ZONE);
     if is_single { 1 } else { 2 }
 }
+
+#[cfg(test)]
+mod tests;
