@@ -13,6 +13,7 @@ mod condition;
 mod decode;
 pub mod grammar;
 mod json;
+pub(super) mod limit;
 mod listener;
 pub mod options;
 mod read;

@@ -70,6 +70,8 @@ codes! {
     BAD_ANNOTATION "bad-annotation" false: "An annotation's value does not follow its grammar.";
     ODD_ANNOTATION "odd-annotation" true beyond: "An annotation's value that LBC takes and that is hardly meant: a key twice, a path that is none.";
     MISPLACED_ANNOTATION "misplaced-annotation" true beyond: "A known annotation on a kind where it is not read.";
+    OUT_OF_RANGE "out-of-range" true beyond: "An annotation's value that LBC takes and AWS refuses: out of its range, too long, of another form.";
+    NO_EFFECT "no-effect" true beyond: "An annotation or a TLS host that nothing makes use of.";
     ODD_PARAMS "odd-params" true beyond: "IngressClassParams that LBC's builder takes and its webhook does not.";
     BAD_TAG "bad-tag" true beyond: "A tag that AWS would refuse, or a reserved key.";
     BAD_ATTRIBUTE "bad-attribute" true beyond: "An attribute that ELBv2 does not know, or a value out of its range.";

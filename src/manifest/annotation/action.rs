@@ -3,6 +3,7 @@
 use super::{
     decode::{Decode, Decoded, Decoder, structure},
     json::Json,
+    limit,
     options::{ForwardTarget, ForwardTo, RuleAction, Stickiness},
     read::{Read, Reading},
 };
@@ -72,7 +73,7 @@ impl Decode for ServicePort {
 }
 
 pub(super) fn action(it: &mut Reading<'_>) -> Read<RuleAction> {
-    it.json(|action: Action, _| match action.kind.as_str() {
+    let setting = it.json(|action: Action, _| match action.kind.as_str() {
         "fixed-response" => {
             let config = needed(action.fixed_response, "fixedResponseConfig", &action.kind)?;
             if config.status_code.is_empty() {
@@ -103,7 +104,8 @@ pub(super) fn action(it: &mut Reading<'_>) -> Read<RuleAction> {
         other => Err(format!(
             "its type is fixed-response, redirect or forward, not \"{other}\""
         )),
-    })
+    });
+    it.limited(setting, limit::action)
 }
 
 fn needed<T>(config: Option<T>, key: &str, kind: &str) -> Result<T, String> {

@@ -1,4 +1,5 @@
-//! Attributes of application load balancers that ELBv2 knows, with their values (aws-deploy.md §10.2).
+//! Attributes of application load balancers, their listeners and target groups that ELBv2 knows, with their values
+//! (aws-deploy.md §10.2).
 
 use crate::problem::nearest::did_you_mean;
 
@@ -13,6 +14,14 @@ enum Domain {
     Bucket,
     /// A prefix in a bucket.
     Prefix,
+    /// A whole number, from and to.
+    Number(u32, u32),
+    /// 0, or seconds from and to.
+    SlowStart(u32, u32),
+    /// `off`, or a number from and to.
+    Minimum(u32, u32),
+    /// Any text, empty too.
+    Text,
 }
 
 const LOAD_BALANCER: &[(&str, Domain)] = &[
@@ -56,22 +65,179 @@ const LOAD_BALANCER: &[(&str, Domain)] = &[
     ("zonal_shift.config.enabled", Domain::Boolean),
 ];
 
-/// What is wrong with one attribute of a load balancer and what was expected.
-pub(super) fn check_load_balancer(key: &str, value: &str) -> Result<(), (String, Option<String>)> {
-    let Some((_, domain)) = LOAD_BALANCER.iter().find(|(known, _)| *known == key) else {
-        let hint = did_you_mean(key, LOAD_BALANCER.iter().map(|(known, _)| *known));
-        return Err((format!("load balancers have no attribute \"{key}\""), hint));
+const TARGET_GROUP: &[(&str, Domain)] = &[
+    (
+        "deregistration_delay.timeout_seconds",
+        Domain::Seconds(0, 3600),
+    ),
+    ("lambda.multi_value_headers.enabled", Domain::Boolean),
+    (
+        "load_balancing.algorithm.anomaly_mitigation",
+        Domain::OneOf(&["on", "off"]),
+    ),
+    (
+        "load_balancing.algorithm.type",
+        Domain::OneOf(&[
+            "round_robin",
+            "least_outstanding_requests",
+            "weighted_random",
+        ]),
+    ),
+    (
+        "load_balancing.cross_zone.enabled",
+        Domain::OneOf(&["true", "false", "use_load_balancer_configuration"]),
+    ),
+    ("slow_start.duration_seconds", Domain::SlowStart(30, 900)),
+    ("stickiness.app_cookie.cookie_name", Domain::Text),
+    (
+        "stickiness.app_cookie.duration_seconds",
+        Domain::Seconds(1, 604_800),
+    ),
+    ("stickiness.enabled", Domain::Boolean),
+    (
+        "stickiness.lb_cookie.duration_seconds",
+        Domain::Seconds(1, 604_800),
+    ),
+    (
+        "stickiness.type",
+        Domain::OneOf(&["lb_cookie", "app_cookie"]),
+    ),
+    (
+        "target_group_health.dns_failover.minimum_healthy_targets.count",
+        Domain::Minimum(1, 1000),
+    ),
+    (
+        "target_group_health.dns_failover.minimum_healthy_targets.percentage",
+        Domain::Minimum(1, 100),
+    ),
+    (
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
+        Domain::Number(1, 1000),
+    ),
+    (
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
+        Domain::Minimum(1, 100),
+    ),
+];
+
+/// Names of headers and their values are texts.
+const LISTENER: &[(&str, Domain)] = &[
+    (
+        "routing.http.request.x_amzn_mtls_clientcert.header_name",
+        Domain::Text,
+    ),
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_issuer.header_name",
+        Domain::Text,
+    ),
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_leaf.header_name",
+        Domain::Text,
+    ),
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name",
+        Domain::Text,
+    ),
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_subject.header_name",
+        Domain::Text,
+    ),
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_validity.header_name",
+        Domain::Text,
+    ),
+    (
+        "routing.http.request.x_amzn_tls_cipher_suite.header_name",
+        Domain::Text,
+    ),
+    (
+        "routing.http.request.x_amzn_tls_version.header_name",
+        Domain::Text,
+    ),
+    (
+        "routing.http.response.access_control_allow_credentials.header_value",
+        Domain::Text,
+    ),
+    (
+        "routing.http.response.access_control_allow_headers.header_value",
+        Domain::Text,
+    ),
+    (
+        "routing.http.response.access_control_allow_methods.header_value",
+        Domain::Text,
+    ),
+    (
+        "routing.http.response.access_control_allow_origin.header_value",
+        Domain::Text,
+    ),
+    (
+        "routing.http.response.access_control_expose_headers.header_value",
+        Domain::Text,
+    ),
+    (
+        "routing.http.response.access_control_max_age.header_value",
+        Domain::Text,
+    ),
+    (
+        "routing.http.response.content_security_policy.header_value",
+        Domain::Text,
+    ),
+    ("routing.http.response.server.enabled", Domain::Boolean),
+    (
+        "routing.http.response.strict_transport_security.header_value",
+        Domain::Text,
+    ),
+    (
+        "routing.http.response.x_content_type_options.header_value",
+        Domain::Text,
+    ),
+    (
+        "routing.http.response.x_frame_options.header_value",
+        Domain::Text,
+    ),
+];
+
+/// What is wrong with an attribute, and what was expected.
+type Checked = Result<(), (String, Option<String>)>;
+
+pub(super) fn check_load_balancer(key: &str, value: &str) -> Checked {
+    check(LOAD_BALANCER, "load balancers have", key, value)
+}
+
+pub(super) fn check_target_group(key: &str, value: &str) -> Checked {
+    check(TARGET_GROUP, "target groups have", key, value)
+}
+
+pub(super) fn check_listener(key: &str, value: &str) -> Checked {
+    check(LISTENER, "listeners have", key, value)
+}
+
+fn check(table: &[(&str, Domain)], whose: &str, key: &str, value: &str) -> Checked {
+    let Some((_, domain)) = table.iter().find(|(known, _)| *known == key) else {
+        let hint = did_you_mean(key, table.iter().map(|(known, _)| *known));
+        return Err((format!("{whose} no attribute \"{key}\""), hint));
+    };
+    let number = |from: u32, to: u32| {
+        value.bytes().all(|byte| byte.is_ascii_digit())
+            && value
+                .parse::<u32>()
+                .is_ok_and(|number| (from..=to).contains(&number))
     };
     let expected = match domain {
         Domain::Boolean if matches!(value, "true" | "false") => return Ok(()),
         Domain::Boolean => "it is `true` or `false`".to_owned(),
-        Domain::Seconds(from, to) => {
-            let is_plain = value.bytes().all(|byte| byte.is_ascii_digit());
-            match value.parse::<u32>() {
-                Ok(seconds) if is_plain && (*from..=*to).contains(&seconds) => return Ok(()),
-                _ => format!("it is a number of seconds from {from} to {to}"),
-            }
+        Domain::Text => return Ok(()),
+        Domain::Seconds(from, to) | Domain::Number(from, to) if number(*from, *to) => {
+            return Ok(());
         }
+        Domain::Seconds(from, to) => format!("it is a number of seconds from {from} to {to}"),
+        Domain::Number(from, to) => format!("it is a whole number from {from} to {to}"),
+        Domain::SlowStart(from, to) if value == "0" || number(*from, *to) => return Ok(()),
+        Domain::SlowStart(from, to) => {
+            format!("it is 0 or a number of seconds from {from} to {to}")
+        }
+        Domain::Minimum(from, to) if value == "off" || number(*from, *to) => return Ok(()),
+        Domain::Minimum(from, to) => format!("it is `off` or a whole number from {from} to {to}"),
         Domain::OneOf(words) if words.contains(&value) => return Ok(()),
         Domain::OneOf(words) => format!("it is one of {}", words.join(", ")),
         Domain::Bucket if is_bucket(value) => return Ok(()),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     decode::structure,
+    limit,
     options::{CognitoIdp, JwtClaim, JwtValidation, OidcIdp},
     read::{Read, Reading},
 };
@@ -54,7 +55,7 @@ pub(super) fn cognito(it: &mut Reading<'_>) -> Read<CognitoIdp> {
 
 /// A missing `secretName` is found when the Secret is looked for.
 pub(super) fn oidc(it: &mut Reading<'_>) -> Read<OidcIdp> {
-    it.json(|idp: Oidc, notes| {
+    let setting = it.json(|idp: Oidc, notes| {
         for (key, value) in [
             ("issuer", &idp.issuer),
             ("authorizationEndpoint", &idp.authorization_endpoint),
@@ -72,7 +73,8 @@ pub(super) fn oidc(it: &mut Reading<'_>) -> Read<OidcIdp> {
             secret_name: idp.secret_name,
             extra_params: idp.extra_params,
         })
-    })
+    });
+    it.limited(setting, limit::oidc)
 }
 
 fn note_empty(key: &str, value: &str, notes: &mut super::read::Notes) {
@@ -82,7 +84,7 @@ fn note_empty(key: &str, value: &str, notes: &mut super::read::Notes) {
 }
 
 pub(super) fn jwt(it: &mut Reading<'_>) -> Read<JwtValidation> {
-    it.json(|jwt: Jwt, _| {
+    let setting = it.json(|jwt: Jwt, _| {
         let needs = |key: &str, value: &str| {
             (!value.is_empty())
                 .then_some(())
@@ -109,5 +111,6 @@ pub(super) fn jwt(it: &mut Reading<'_>) -> Read<JwtValidation> {
             issuer: jwt.issuer,
             additional_claims,
         })
-    })
+    });
+    it.limited(setting, limit::jwt)
 }

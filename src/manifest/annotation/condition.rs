@@ -2,6 +2,7 @@
 
 use super::{
     decode::structure,
+    limit,
     read::{Read, Reading},
     value::{Condition, Patterns, QueryPair, Rewrite, Transform},
 };
@@ -36,7 +37,7 @@ const FIELDS: &[&str] = &[
 ];
 
 pub(super) fn conditions(it: &mut Reading<'_>) -> Read<Vec<Condition>> {
-    it.json(|conditions: Vec<RuleCondition>, notes| {
+    let setting = it.json(|conditions: Vec<RuleCondition>, notes| {
         let mut read = Vec::new();
         for (index, condition) in conditions.into_iter().enumerate() {
             let field = condition.field.clone();
@@ -52,7 +53,8 @@ pub(super) fn conditions(it: &mut Reading<'_>) -> Read<Vec<Condition>> {
             }
         }
         Ok(read)
-    })
+    });
+    it.limited(setting, |conditions| limit::conditions(conditions))
 }
 
 /// None for fields that LBC passes over.
@@ -137,7 +139,7 @@ structure!(OneRewrite {
 });
 
 pub(super) fn transforms(it: &mut Reading<'_>) -> Read<Vec<Transform>> {
-    it.json(|transforms: Vec<RuleTransform>, _| {
+    let setting = it.json(|transforms: Vec<RuleTransform>, _| {
         transforms
             .into_iter()
             .enumerate()
@@ -145,7 +147,8 @@ pub(super) fn transforms(it: &mut Reading<'_>) -> Read<Vec<Transform>> {
                 transformed(transform).map_err(|what| format!("[{index}].{what}"))
             })
             .collect()
-    })
+    });
+    it.limited(setting, |transforms| limit::transforms(transforms))
 }
 
 fn transformed(transform: RuleTransform) -> Result<Transform, String> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     decode::structure,
+    limit,
     options::{ListenPort, MutualAuthentication, MutualMode},
     read::{Notes, Read, Reading},
     value::Protocol,
@@ -55,7 +56,7 @@ structure!(Entry {
 pub(super) fn mutual_authentication(
     it: &mut Reading<'_>,
 ) -> Read<BTreeMap<u16, MutualAuthentication>> {
-    it.json(|entries: Vec<Entry>, notes| {
+    let setting = it.json(|entries: Vec<Entry>, notes| {
         if entries.is_empty() {
             return Err("it is a list of at least one object".to_owned());
         }
@@ -73,7 +74,8 @@ pub(super) fn mutual_authentication(
             by_port.insert(port, checked(index, entry)?);
         }
         Ok(by_port)
-    })
+    });
+    it.limited(setting, limit::mutual_authentication)
 }
 
 fn twice(port: u16, notes: &mut Notes) {

@@ -184,11 +184,7 @@ pub(super) fn load_balancer_attributes(it: &mut Reading<'_>) -> Read<Map> {
     let Some(map) = setting.as_ref().and_then(Setting::good) else {
         return setting;
     };
-    for (key, value) in map {
-        if let Err((message, hint)) = attribute::check_load_balancer(key, value) {
-            it.beyond(codes::BAD_ATTRIBUTE, message, hint);
-        }
-    }
+    known_attributes(it, map, attribute::check_load_balancer);
     for log in ["access_logs", "connection_logs", "health_check_logs"] {
         let of = |key: &str| map.get(&format!("{log}.s3.{key}")).map(String::as_str);
         if of("enabled") == Some("true") && of("bucket").is_none_or(str::is_empty) {
@@ -200,6 +196,36 @@ pub(super) fn load_balancer_attributes(it: &mut Reading<'_>) -> Read<Map> {
         }
     }
     setting
+}
+
+/// `target-group-attributes`, with ELBv2's own limits.
+pub(super) fn target_group_attributes(it: &mut Reading<'_>) -> Read<Map> {
+    let setting = it.map();
+    if let Some(map) = setting.as_ref().and_then(Setting::good) {
+        known_attributes(it, map, attribute::check_target_group);
+    }
+    setting
+}
+
+/// `listener-attributes.<PROTOCOL>-<PORT>`, with ELBv2's own limits.
+pub(super) fn listener_attributes(it: &mut Reading<'_>) -> Read<Map> {
+    let setting = it.map();
+    if let Some(map) = setting.as_ref().and_then(Setting::good) {
+        known_attributes(it, map, attribute::check_listener);
+    }
+    setting
+}
+
+fn known_attributes(
+    it: &mut Reading<'_>,
+    map: &Map,
+    check: fn(&str, &str) -> Result<(), (String, Option<String>)>,
+) {
+    for (key, value) in map {
+        if let Err((message, hint)) = check(key, value) {
+            it.beyond(codes::BAD_ATTRIBUTE, message, hint);
+        }
+    }
 }
 
 /// `tags` and `frontend-nlb-tags`, with AWS's own limits.
