@@ -335,7 +335,7 @@ fn unknown_in(node: Node<'_>, prefix: &str, keys: &BTreeSet<&str>, problems: &mu
         if keys.iter().any(|known| known.starts_with(&section)) {
             if value.value().is_object() {
                 unknown_in(value, &section, keys, problems);
-            } else if !value.value().is_null() && !(key == WORD.0 && value.value().is_string()) {
+            } else if !(value.value().is_null() || key == WORD.0 && value.value().is_string()) {
                 problems.push(
                     Problem::new(
                         codes::CONFIG_VALUE,

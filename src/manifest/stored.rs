@@ -64,9 +64,11 @@ pub(super) fn namespace_labels(
 
 /// The class that an Ingress without class and class annotation gets when it is created (admission plugin
 /// `DefaultIngressClass`); with several, which checking refuses, the first by name.
-pub(super) fn default_class(classes: &[IngressClass]) -> Option<&IngressClass> {
+pub(super) fn default_class<'a>(
+    classes: impl IntoIterator<Item = &'a IngressClass>,
+) -> Option<&'a IngressClass> {
     classes
-        .iter()
+        .into_iter()
         .filter(|class| class.is_default)
         .min_by(|a, b| a.name.cmp(&b.name))
 }

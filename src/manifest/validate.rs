@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Checks, IamServiceAccount, Ingress, IngressClass, ParseOptions, Service,
+    Checks, IamServiceAccount, Ingress, IngressClass, ParseOptions, Service, ServiceRef,
     annotation::TargetType,
     document::{Document, Typed},
     ingress::{BackendUse, CONTROLLER, PortRef},
@@ -14,6 +14,7 @@ use crate::{
     problem::{Origin, Problem, codes},
 };
 
+mod effect;
 #[cfg(test)]
 mod tests;
 
@@ -56,6 +57,18 @@ const CHECKS: &[Check] = &[
         doc: "A backend with instance targets is a Service with node ports, where git holds that Service.",
         is_asked: true,
         run: node_ports,
+    },
+    Check {
+        name: codes::NO_EFFECT,
+        doc: "What an Ingress declares is made use of by something (ingress-model §§2, 4, 5, 8).",
+        is_asked: false,
+        run: effect::without,
+    },
+    Check {
+        name: codes::TOO_LONG,
+        doc: "The name of an Ingress fits the label on its bindings, where it has a group of its own (ingress-model §15.5).",
+        is_asked: false,
+        run: effect::long_names,
     },
     Check {
         name: codes::IAM_DUPLICATE,
@@ -338,22 +351,34 @@ impl<'a> Whole<'a> {
             })
     }
 
-    /// Every backend whose Service git holds, with its Ingress and that Ingress's document.
-    fn backends(&self) -> Vec<(usize, &'a Ingress, &'a BackendUse, &'a Service)> {
-        let services: BTreeMap<(&str, &str), &Service> = self
-            .documents
+    /// With the indexes of their documents.
+    fn ingresses(&self) -> impl Iterator<Item = (usize, &'a Ingress)> {
+        self.documents
             .iter()
-            .filter_map(|document| match &document.typed {
-                Typed::Service(service) => Some((
-                    (
-                        service.reference.namespace.as_str(),
-                        service.reference.name.as_str(),
-                    ),
-                    service,
-                )),
+            .enumerate()
+            .filter_map(|(index, document)| match &document.typed {
+                Typed::Ingress(ingress, _) => Some((index, ingress)),
                 _ => None,
             })
-            .collect();
+    }
+
+    /// By namespace and name.
+    fn services(&self) -> BTreeMap<(&'a str, &'a str), &'a Service> {
+        self.documents
+            .iter()
+            .filter_map(|document| match &document.typed {
+                Typed::Service(service) => {
+                    let ServiceRef { namespace, name } = &service.reference;
+                    Some(((namespace.as_str(), name.as_str()), service))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Every backend whose Service git holds, with its Ingress and that Ingress's document.
+    fn backends(&self) -> Vec<(usize, &'a Ingress, &'a BackendUse, &'a Service)> {
+        let services = self.services();
         let mut backends = Vec::new();
         for (index, document) in self.documents.iter().enumerate() {
             let Typed::Ingress(ingress, uses) = &document.typed else {

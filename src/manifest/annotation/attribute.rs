@@ -198,7 +198,7 @@ const LISTENER: &[(&str, Domain)] = &[
 ];
 
 /// What is wrong with an attribute, and what was expected.
-type Checked = Result<(), (String, Option<String>)>;
+pub(super) type Checked = Result<(), (String, Option<String>)>;
 
 pub(super) fn check_load_balancer(key: &str, value: &str) -> Checked {
     check(LOAD_BALANCER, "load balancers have", key, value)

@@ -216,11 +216,7 @@ pub(super) fn listener_attributes(it: &mut Reading<'_>) -> Read<Map> {
     setting
 }
 
-fn known_attributes(
-    it: &mut Reading<'_>,
-    map: &Map,
-    check: fn(&str, &str) -> Result<(), (String, Option<String>)>,
-) {
+fn known_attributes(it: &mut Reading<'_>, map: &Map, check: fn(&str, &str) -> attribute::Checked) {
     for (key, value) in map {
         if let Err((message, hint)) = check(key, value) {
             it.beyond(codes::BAD_ATTRIBUTE, message, hint);

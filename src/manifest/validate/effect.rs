@@ -1,0 +1,553 @@
+//! Declarations that nothing makes use of: LBC passes over them in silence, and somebody meant something by them.
+//!
+//! Only what git decides is told. Where class, parameters or Services are not in git, what depends on them is left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Finding, Whole};
+use crate::{
+    manifest::{
+        Backend, Ingress, IngressOptions, PathType, Service,
+        annotation::{
+            PREFIX, Setting,
+            grammar::string_list,
+            options::{AuthType, ForwardTo, RuleAction},
+            value::{Protocol, TargetType},
+        },
+        document::Typed,
+        ingress::{IngressClassParamsSpec, PortRef, USE_ANNOTATION},
+        stored,
+    },
+    problem::{Located, Problem, codes},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// The longest value of a label.
+const LABEL: usize = 63;
+
+/// [`codes::NO_EFFECT`] of all Ingresses.
+pub(super) fn without(whole: &Whole<'_>) -> Vec<Finding> {
+    let git = Git::new(whole);
+    let mut findings = Vec::new();
+    for service in git.services.values() {
+        of_service(service, &mut findings);
+    }
+    for (index, ingress) in whole.ingresses() {
+        if ingress.options == IngressOptions::default() && ingress.tls_hosts.is_empty() {
+            continue;
+        }
+        let mut effects = Effects {
+            ingress,
+            problems: Vec::new(),
+        };
+        let params = git.params(ingress);
+        of_ports(&mut effects, params);
+        of_rules(&mut effects);
+        of_backends(&mut effects, &git);
+        of_group(&mut effects, params, &git);
+        if let Params::Known(Some((name, spec))) = params {
+            of_params(&mut effects, name, spec);
+        }
+        findings.extend(effects.problems.into_iter().map(|problem| Finding {
+            problem,
+            ingress: Some(index),
+        }));
+    }
+    findings
+}
+
+/// On a Service, `target-control-port` is about that Service's ports.
+fn of_service(service: &Service, findings: &mut Vec<Finding>) {
+    let name = &service.reference.name;
+    for (spelled, setting) in &service.options.target_group.control_ports {
+        let is_own = service.ports.iter().any(|port| {
+            let names = port.name.iter().cloned().chain([port.port.to_string()]);
+            names
+                .into_iter()
+                .any(|port| *spelled == format!("{name}.{port}"))
+        });
+        if is_own {
+            continue;
+        }
+        let message = format!(
+            "the annotation {PREFIX}/target-control-port.{spelled} has no effect: the Service has no such port"
+        );
+        findings.push(Finding::always(
+            Problem::new(codes::NO_EFFECT, setting.origin.clone(), message)
+                .of(format!("Service {}", service.reference))
+                .hint(format!(
+                    "it is {name}, a dot, and one of its ports by name or number"
+                )),
+        ));
+    }
+}
+
+/// [`codes::TOO_LONG`] of names that become labels of bindings.
+pub(super) fn long_names(whole: &Whole<'_>) -> Vec<Finding> {
+    let git = Git::new(whole);
+    whole
+        .ingresses()
+        .filter(|(_, ingress)| {
+            ingress.name.len() > LABEL && git.group(ingress) == Some(None)
+        })
+        .map(|(index, ingress)| Finding {
+            problem: Problem::new(
+                codes::TOO_LONG,
+                ingress.origin.clone(),
+                format!(
+                    "the name has {} characters, and the label `ingress.k8s.aws/stack-name` holds {LABEL}",
+                    ingress.name.len()
+                ),
+            )
+            .of(format!("Ingress {}", ingress.key()))
+            .hint("use a shorter name, or name a group by the annotation group.name"),
+            ingress: Some(index),
+        })
+        .collect()
+}
+
+/// The parameters of an Ingress's class.
+#[derive(Clone, Copy)]
+enum Params<'a> {
+    Known(Option<(&'a str, &'a IngressClassParamsSpec)>),
+    /// Not in git.
+    Unknown,
+}
+
+/// What the checks look up among the documents.
+struct Git<'a> {
+    whole: &'a Whole<'a>,
+    params: BTreeMap<&'a str, &'a IngressClassParamsSpec>,
+    services: BTreeMap<(&'a str, &'a str), &'a Service>,
+    /// By the annotation `group.name`.
+    groups: BTreeMap<&'a str, Vec<&'a Ingress>>,
+}
+
+impl<'a> Git<'a> {
+    fn new(whole: &'a Whole<'a>) -> Self {
+        let mut git = Self {
+            whole,
+            params: BTreeMap::new(),
+            services: whole.services(),
+            groups: BTreeMap::new(),
+        };
+        for document in whole.documents {
+            if let Typed::Params(params) = &document.typed {
+                git.params.insert(&params.name, &params.spec);
+            }
+        }
+        for (_, ingress) in whole.ingresses() {
+            if let Some(name) = &ingress.options.group.name {
+                git.groups.entry(&name.text).or_default().push(ingress);
+            }
+        }
+        git
+    }
+
+    fn params(&self, ingress: &Ingress) -> Params<'a> {
+        if ingress.class_annotation.is_some() {
+            return Params::Known(None);
+        }
+        let class = match &ingress.class_name {
+            Some(name) => self.whole.classes().find(|class| class.name == name.value),
+            None => stored::default_class(self.whole.classes()),
+        };
+        let Some(class) = class else {
+            return Params::Unknown;
+        };
+        let Some(parameters) = &class.parameters else {
+            return Params::Known(None);
+        };
+        let name = parameters.value.2.as_str();
+        match self.params.get_key_value(name) {
+            Some((name, spec)) => Params::Known(Some((name, spec))),
+            None => Params::Unknown,
+        }
+    }
+
+    /// The name of its explicit group, `Some(None)` for a group of its own; none where git does not tell.
+    fn group<'i>(&self, ingress: &'i Ingress) -> Option<Option<&'i str>> {
+        match self.params(ingress) {
+            Params::Unknown => None,
+            Params::Known(Some((_, spec))) if spec.group.is_some() => None,
+            Params::Known(_) => Some(
+                ingress
+                    .options
+                    .group
+                    .name
+                    .as_ref()
+                    .map(|name| name.text.as_str()),
+            ),
+        }
+    }
+
+    /// All members of its group; none where git does not tell.
+    fn members(&self, ingress: &'a Ingress) -> Option<Vec<&'a Ingress>> {
+        match self.group(ingress)? {
+            None => Some(vec![ingress]),
+            // Parameters of whatever class may bring more members.
+            Some(_) if self.params.values().any(|spec| spec.group.is_some()) => None,
+            Some(name) => self.groups.get(name).cloned(),
+        }
+    }
+}
+
+/// What one Ingress declares in vain.
+struct Effects<'a> {
+    ingress: &'a Ingress,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Effects<'a> {
+    /// The annotation has no effect, where it is there.
+    fn idle(&mut self, suffix: &str, why: impl std::fmt::Display, hint: impl Into<String>) {
+        let key = format!("{PREFIX}/{suffix}");
+        let Some(given) = self.ingress.annotations.get(&key) else {
+            return;
+        };
+        let message = format!("the annotation {key} has no effect: {why}");
+        self.add(given, message, hint);
+    }
+
+    fn add(&mut self, at: &Located<String>, message: String, hint: impl Into<String>) {
+        self.problems.push(
+            Problem::new(codes::NO_EFFECT, at.origin.clone(), message)
+                .of(format!("Ingress {}", self.ingress.key()))
+                .hint(hint),
+        );
+    }
+
+    /// Service backends, as (name, port), of paths and of the default.
+    fn backends(&self) -> impl Iterator<Item = (&'a str, &'a PortRef)> {
+        let paths = self.ingress.rules.iter().flat_map(|rule| &rule.paths);
+        paths
+            .map(|path| &path.backend)
+            .chain(&self.ingress.default_backend)
+            .filter_map(|backend| match &backend.value {
+                Backend::Service { name, port } => Some((name.as_str(), port)),
+                Backend::Resource => None,
+            })
+    }
+
+    /// Names of backends whose action is an annotation's.
+    fn bound_actions(&self) -> BTreeSet<&'a str> {
+        self.backends()
+            .filter(|(_, port)| is_use_annotation(port))
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// The Services that requests are forwarded to, with ports as spelled.
+    fn services(&self) -> Vec<(&'a str, &'a PortRef)> {
+        let bound = self.bound_actions();
+        let plain = self.backends().filter(|(_, port)| !is_use_annotation(port));
+        let by_actions = self.ingress.options.rule.actions.iter();
+        let by_actions = by_actions
+            .filter(|(name, _)| bound.contains(name.as_str()))
+            .filter_map(|(_, setting)| setting.good())
+            .flat_map(|action| match action {
+                RuleAction::Forward { targets, .. } => targets.as_slice(),
+                _ => &[],
+            })
+            .filter_map(|target| match &target.to {
+                ForwardTo::Service { name, port } => Some((name.as_str(), port)),
+                _ => None,
+            });
+        plain.chain(by_actions).collect()
+    }
+}
+
+fn is_use_annotation(port: &PortRef) -> bool {
+    matches!(port, PortRef::Name(name) if name == USE_ANNOTATION)
+}
+
+fn good<T>(setting: Option<&Setting<T>>) -> Option<&T> {
+    setting.and_then(Setting::good)
+}
+
+/// The ports that the Ingress listens on (ingress-model §4.1); none where git does not tell.
+fn ports(ingress: &Ingress, params: Params<'_>) -> Option<BTreeMap<u16, Protocol>> {
+    let listener = &ingress.options.listener;
+    if let Some(setting) = &listener.listen_ports {
+        let ports = setting.good()?.iter();
+        return Some(ports.map(|port| (port.port, port.protocol)).collect());
+    }
+    let Params::Known(params) = params else {
+        return None;
+    };
+    // Whether a certificate is requested depends on a feature gate.
+    if good(listener.create_acm_cert.as_ref()) == Some(&true) {
+        return None;
+    }
+    let has_certificate = params.is_some_and(|(_, spec)| !spec.certificate_arns.is_empty())
+        || good(listener.certificate_arns.as_ref()).is_some_and(|arns| !arns.is_empty());
+    Some(if has_certificate {
+        [(443, Protocol::Https)].into()
+    } else {
+        [(80, Protocol::Http)].into()
+    })
+}
+
+/// What goes with a port, or with HTTPS.
+fn of_ports(effects: &mut Effects<'_>, params: Params<'_>) {
+    let ingress = effects.ingress;
+    let Some(ports) = ports(ingress, params) else {
+        return;
+    };
+    let listed: Vec<String> = ports
+        .iter()
+        .map(|(port, protocol)| format!("{}-{port}", protocol.as_str()))
+        .collect();
+    let hint = format!("it listens on {}", listed.join(", "));
+    for name in ingress.options.listener.attributes.keys() {
+        if !listed.contains(name) {
+            let why = format!("the Ingress does not listen on {name}");
+            effects.idle(&format!("listener-attributes.{name}"), why, hint.clone());
+        }
+    }
+    let mutual = good(ingress.options.listener.mutual_authentication.as_ref());
+    for port in mutual.into_iter().flat_map(BTreeMap::keys) {
+        if ports.get(port) != Some(&Protocol::Https) {
+            let why = format!("the Ingress does not listen on HTTPS-{port}");
+            effects.idle("mutual-authentication", why, hint.clone());
+        }
+    }
+    if ports.values().any(|protocol| *protocol == Protocol::Https) {
+        return;
+    }
+    let hint = "add {\"HTTPS\":443} to listen-ports";
+    if let Some(host) = ingress.tls_hosts.first() {
+        let message = "spec.tls has no effect: the Ingress listens on no HTTPS port".to_owned();
+        effects.add(host, message, hint);
+    }
+    let is_signed_in = good(ingress.options.auth.auth_type.as_ref())
+        .is_some_and(|auth_type| *auth_type != AuthType::None);
+    let suffixes = ["certificate-arn", "ssl-policy", "jwt-validation"];
+    for suffix in suffixes
+        .into_iter()
+        .chain(is_signed_in.then_some("auth-type"))
+    {
+        effects.idle(suffix, "the Ingress listens on no HTTPS port", hint);
+    }
+}
+
+/// What goes with a backend's name.
+fn of_rules(effects: &mut Effects<'_>) {
+    let rule = &effects.ingress.options.rule;
+    let bound = effects.bound_actions();
+    for name in rule
+        .actions
+        .keys()
+        .filter(|name| !bound.contains(name.as_str()))
+    {
+        effects.idle(
+            &format!("actions.{name}"),
+            format!("no backend is named {name} with the port use-annotation"),
+            format!("write backend: {{service: {{name: {name}, port: {{name: use-annotation}}}}}}"),
+        );
+    }
+    let paths = effects.ingress.rules.iter().flat_map(|rule| &rule.paths);
+    let named: BTreeSet<&str> = paths
+        .clone()
+        .filter_map(|path| match &path.backend.value {
+            Backend::Service { name, .. } => Some(name.as_str()),
+            Backend::Resource => None,
+        })
+        .collect();
+    let conditions = rule.conditions.keys().map(|name| ("conditions", name));
+    let transforms = rule.transforms.keys().map(|name| ("transforms", name));
+    for (family, name) in conditions.chain(transforms) {
+        if !named.contains(name.as_str()) {
+            effects.idle(
+                &format!("{family}.{name}"),
+                format!("no path has a backend named {name}"),
+                crate::problem::nearest::did_you_mean(name, named.iter().copied())
+                    .unwrap_or_else(|| "it goes by the backend's Service name".to_owned()),
+            );
+        }
+    }
+    let is_specific = |path: &crate::manifest::IngressPath| {
+        path.path_type == PathType::ImplementationSpecific && !path.path.is_empty()
+    };
+    if good(rule.use_regex_path_match.as_ref()) == Some(&true) && !paths.clone().any(is_specific) {
+        effects.idle(
+            "use-regex-path-match",
+            "no path is of type ImplementationSpecific",
+            "only such paths are read as regular expressions",
+        );
+    }
+}
+
+/// Of sign-in, everything but its type.
+const AUTH: &[&str] = &[
+    "auth-idp-cognito",
+    "auth-idp-oidc",
+    "auth-on-unauthenticated-request",
+    "auth-scope",
+    "auth-session-cookie",
+    "auth-session-timeout",
+];
+
+/// What goes with the Services that requests are forwarded to.
+fn of_backends(effects: &mut Effects<'_>, git: &Git<'_>) {
+    let ingress = effects.ingress;
+    let services = effects.services();
+    let spelled: BTreeSet<String> = services
+        .iter()
+        .map(|(name, port)| format!("{name}.{port}"))
+        .collect();
+    for name in ingress.options.target_group.control_ports.keys() {
+        if !spelled.contains(name) {
+            let listed: Vec<&str> = spelled.iter().map(String::as_str).collect();
+            effects.idle(
+                &format!("target-control-port.{name}"),
+                format!("no backend is {name}"),
+                format!(
+                    "backends are {}, as the Ingress spells them",
+                    listed.join(", ")
+                ),
+            );
+        }
+    }
+    let held: Option<Vec<&Service>> = services
+        .iter()
+        .map(|(name, _)| {
+            git.services
+                .get(&(ingress.namespace.as_str(), *name))
+                .copied()
+        })
+        .collect();
+    let Some(held) = held else {
+        return;
+    };
+    let has_type = ingress.options.auth.auth_type.is_some()
+        || held
+            .iter()
+            .any(|service| service.options.auth.auth_type.is_some());
+    for suffix in AUTH.iter().filter(|_| !has_type) {
+        effects.idle(suffix, "nobody has to sign in", "add auth-type");
+    }
+    let is_overridden = held
+        .iter()
+        .any(|service| service.options.target_group.target_type.is_some());
+    let target_type = good(ingress.options.target_group.target_type.as_ref());
+    if target_type == Some(&TargetType::Ip) && !is_overridden {
+        effects.idle(
+            "target-node-labels",
+            "targets are pods",
+            "it chooses nodes for target-type instance",
+        );
+    }
+}
+
+/// What goes with the group as a whole.
+fn of_group(effects: &mut Effects<'_>, params: Params<'_>, git: &Git<'_>) {
+    let ingress = effects.ingress;
+    if git.group(ingress) == Some(None) {
+        let why = "the Ingress has a group of its own";
+        effects.idle("group.order", why, "add group.name");
+    }
+    let create = good(ingress.options.listener.create_acm_cert.as_ref());
+    if create != Some(&true) {
+        let why = "no certificate is requested";
+        effects.idle("acm-pca-arn", why, "add create-acm-cert");
+    }
+    let Some(members) = git.members(ingress) else {
+        return;
+    };
+    let any = |is: &dyn Fn(&Ingress) -> bool| members.iter().any(|member| is(member));
+    // Bad values count as said: what is wrong with them is told.
+    let has_nlb = any(&|member| {
+        let enable = member.options.frontend_nlb.enable.as_ref();
+        enable.is_some_and(|setting| setting.good() != Some(&false))
+    });
+    if !has_nlb {
+        let prefix = format!("{PREFIX}/");
+        let keys = ingress.annotations.keys();
+        let suffixes: Vec<&str> = keys
+            .filter_map(|key| key.strip_prefix(&prefix))
+            .filter(|suffix| suffix.starts_with("frontend-nlb-"))
+            .collect();
+        for suffix in suffixes {
+            let why = "there is no frontend NLB";
+            effects.idle(suffix, why, "add enable-frontend-nlb: \"true\"");
+        }
+    }
+    let has_groups = any(&|member| {
+        let groups = good(member.options.load_balancer.security_groups.as_ref());
+        groups.is_some_and(|groups| !groups.is_empty())
+    });
+    if has_groups {
+        for suffix in ["inbound-cidrs", "security-group-prefix-lists"] {
+            let why = "security-groups are given, and those are not managed";
+            effects.idle(suffix, why, "remove one of the two");
+        }
+    } else {
+        let why = "no security-groups are given, and rules are managed anyway";
+        effects.idle("manage-backend-security-group-rules", why, "remove it");
+    }
+    let has_acl_name = any(&|member| {
+        let name = good(member.options.add_on.wafv2_acl_name.as_ref());
+        name.is_some_and(|name| !name.is_empty())
+    });
+    if has_acl_name && matches!(params, Params::Known(_)) {
+        let why = "wafv2-acl-name is given, and names win";
+        effects.idle("wafv2-acl-arn", why, "remove one of the two");
+    }
+}
+
+/// What the class's parameters decide otherwise (ingress-model §1.2, the fields that hold for each member).
+fn of_params(effects: &mut Effects<'_>, name: &str, spec: &IngressClassParamsSpec) {
+    let text = |field: &Option<Located<String>>| {
+        let text = field.as_ref().map(|text| text.value.clone());
+        text.filter(|text| !text.is_empty())
+    };
+    let list = |field: &[Located<String>]| {
+        let items: Vec<&str> = field.iter().map(|item| item.value.as_str()).collect();
+        (!items.is_empty()).then(|| items.join(", "))
+    };
+    let decided = [
+        ("load-balancer-name", text(&spec.load_balancer_name)),
+        ("certificate-arn", list(&spec.certificate_arns)),
+        (
+            "group.name",
+            spec.group.as_ref().map(|group| group.value.clone()),
+        ),
+        (
+            "scheme",
+            spec.scheme.as_ref().map(|it| it.value.as_str().to_owned()),
+        ),
+        ("inbound-cidrs", list(&spec.inbound_cidrs)),
+        ("ssl-policy", text(&spec.ssl_policy)),
+        ("ssl-redirect", text(&spec.ssl_redirect_port)),
+        (
+            "ip-address-type",
+            spec.ip_address_type
+                .as_ref()
+                .map(|it| it.value.as_str().to_owned()),
+        ),
+        (
+            "target-type",
+            spec.target_type
+                .as_ref()
+                .map(|it| it.value.as_str().to_owned()),
+        ),
+        ("security-group-prefix-lists", list(&spec.prefix_lists)),
+        ("wafv2-acl-arn", text(&spec.wafv2_acl_arn)),
+        ("wafv2-acl-name", text(&spec.wafv2_acl_name)),
+    ];
+    for (suffix, value) in decided {
+        let Some(value) = value else {
+            continue;
+        };
+        let key = format!("{PREFIX}/{suffix}");
+        let given = effects.ingress.annotations.get(&key);
+        // Saying the same does no harm.
+        if given.is_some_and(|given| string_list(&given.value).join(", ") != value) {
+            let why = format!("the class's IngressClassParams `{name}` say \"{value}\"");
+            effects.idle(suffix, why, "remove it");
+        }
+    }
+}
