@@ -158,10 +158,20 @@ impl Report {
                     format!("there is no field {}", child.path),
                 );
                 problem.hint = did_you_mean(key, known.iter().copied());
+                if self.checks == Checks::Lbc && !self.is_never_sent() {
+                    // The API server drops it, so LBC never sees it.
+                    problem = problem.warning();
+                }
                 self.add(problem);
             }
         }
         true
+    }
+
+    /// Documents of a kind that no API server looks at (decision 29 of the spec).
+    fn is_never_sent(&self) -> bool {
+        let object = self.object.as_deref().unwrap_or_default();
+        object.starts_with("IAMServiceAccount")
     }
 
     pub fn is_map(&mut self, field: &Field<'_>) -> bool {

@@ -72,6 +72,31 @@ fn every_recorded_input_gives_what_the_controller_made_of_it() {
     assert!(report.is_empty(), "\n{report}equal of all: {scores:?}");
 }
 
+#[test]
+fn the_order_of_documents_and_files_changes_nothing() {
+    let account = read_json("account.json");
+    for case in AREAS.into_iter().flat_map(cases) {
+        let whole = render(&case, &account);
+        let mut documents: Vec<&str> = case.input.split("\n---\n").collect();
+        documents.reverse();
+        let (half, other) = documents.split_at(documents.len() / 2);
+        let apart = render_files(
+            &case,
+            &account,
+            &[
+                ("b.yaml", half.join("\n---\n")),
+                ("a.yaml", other.join("\n---\n")),
+            ],
+        );
+        let printed = |rendered: &Rendered| {
+            let printed = serde_json::to_value(rendered.as_lbc()).unwrap();
+            printed["groups"].to_string()
+        };
+        assert_eq!(printed(&whole), printed(&apart), "{}", case.slug);
+        assert_eq!(whole.is_rejected(), apart.is_rejected(), "{}", case.slug);
+    }
+}
+
 fn place(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/parity")
@@ -133,6 +158,10 @@ fn cases(area: &'static str) -> Vec<Case> {
 
 /// What is built and told of a case's documents.
 fn render(case: &Case, account: &Value) -> Rendered {
+    render_files(case, account, &[("input.yaml", case.input.clone())])
+}
+
+fn render_files(case: &Case, account: &Value, files: &[(&str, String)]) -> Rendered {
     let mut facts = account.as_object().unwrap().clone();
     facts.extend(case.facts.as_object().unwrap().clone());
     let facts = file::read(&Value::Object(facts)).unwrap();
@@ -147,10 +176,10 @@ fn render(case: &Case, account: &Value) -> Rendered {
     };
     let files = Snapshot {
         commit: None,
-        files: BTreeMap::from([(
-            RepoPath::from("input.yaml"),
-            case.input.clone().into_bytes(),
-        )]),
+        files: files
+            .iter()
+            .map(|(path, text)| (RepoPath::from(*path), text.clone().into_bytes()))
+            .collect(),
     };
     render::of_files(&files, &options, &facts, &settings)
 }
