@@ -23,6 +23,12 @@ pub struct World {
 
 pub const UID: &str = "11111111-1111-4111-8111-111111111111";
 
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl World {
     pub fn new() -> Self {
         let subnet = |id: &str, az: &str| json!({"id": id, "az": az, "freeAddresses": 200, "tags": {"kubernetes.io/role/internal-elb": "1"}});
