@@ -144,7 +144,7 @@ async fn converge_to(
         let scope = world::scope(cx, &desired, &applied, trigger, sound);
         // Reading may be given up at any time: a commit does not wait for a sweep.
         let observed = tokio::select! {
-            observed = world::observe(cx, half, &desired, &applied, &scope, trigger) => observed,
+            observed = world::observe(cx, half, &desired, &applied, &scope, trigger, loaded.looked.as_ref()) => observed,
             _ = stop.told() => return Ok(PassEnd::Interrupted),
         };
         let inputs = Inputs {

@@ -121,7 +121,7 @@ async fn judge(
     if cx.store.rejected(tip, &digest).is_some() && cx.reporter.knows_problems_of(tip) {
         return Ok(Verdict::Rejected);
     }
-    let loaded = match load::load(cx, tip).await {
+    let mut loaded = match load::load(cx, tip).await {
         Ok(loaded) => loaded,
         Err(error) => {
             let Some(problem) = load::problem_of(&error) else {
@@ -164,7 +164,7 @@ async fn judge(
         return Ok(Verdict::Same(Box::new(loaded)));
     }
     // The API server's word on every object that would change, before anything is written (gitops R1).
-    let (refused, unread) =
+    let (refused, unread, looked) =
         world::dry_run(cx, &loaded.files, &loaded.manifests, &loaded.desired).await;
     problems.extend(refused);
     if problems
@@ -214,6 +214,7 @@ async fn judge(
         Some(warnings(&problems)),
     )?;
     cx.reporter.problems(problems);
+    loaded.looked = Some(looked);
     Ok(Verdict::Admitted(Box::new(loaded)))
 }
 

@@ -35,6 +35,8 @@ pub struct Loaded {
     pub classes: BTreeMap<String, (String, bool)>,
     /// Digest of the files that matter: equal digests ask for the same (gitops G8).
     pub set_digest: String,
+    /// Its objects as the API server answered at admission, in this very pass: not asked for again.
+    pub looked: Option<world::Looked>,
     /// As read, to find places in them.
     pub files: Arc<Snapshot>,
 }
@@ -124,6 +126,7 @@ pub async fn load(cx: &Context, revision: &Revision) -> Result<Loaded, SourceErr
         classes: facts.ingress_classes.unwrap_or_default(),
         set_digest,
         files: Arc::new(files),
+        looked: None,
     })
 }
 

@@ -213,7 +213,7 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
     let mut problems = parsed.problems;
     problem::merge(&mut problems, built.problems);
     let desired = built.value;
-    let (refused, unasked) = world::dry_run(cx, &files, &parsed.value, &desired).await;
+    let (refused, unasked, looked) = world::dry_run(cx, &files, &parsed.value, &desired).await;
     problems.extend(refused);
     // As at admission: what a commit may not do without saying so.
     let previous = cx
@@ -265,9 +265,18 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
     let applied = cx.store.applied();
     let scope = world::scope(cx, &desired, &applied, Trigger::Commit, gaps.is_empty());
     let options = finish::plan_options(cx, read_only);
+    let looked = Some(&looked).filter(|_| unasked.is_empty());
     for half in [super::Half::Prepare, super::Half::Route] {
-        let mut observed =
-            world::observe(cx, half, &desired, &applied, &scope, Trigger::Commit).await;
+        let mut observed = world::observe(
+            cx,
+            half,
+            &desired,
+            &applied,
+            &scope,
+            Trigger::Commit,
+            looked,
+        )
+        .await;
         observed.gaps.extend(gaps.iter().cloned());
         let inputs = Inputs {
             desired: &desired,

@@ -33,7 +33,7 @@ mod scope;
 pub use facts::facts;
 pub use identity::{offline_settings, other_controller, pin, target_type};
 pub use observing::observe;
-pub use scope::{dry_run, missing_rights, rebuild, scope};
+pub use scope::{Looked, dry_run, missing_rights, rebuild, scope};
 
 use identity::installation;
 

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use futures::FutureExt;
 
-use super::super::{Context, Half};
+use super::{
+    super::{Context, Half},
+    Looked,
+};
 use crate::{
     aws::GroupQuery,
     daemon::schedule::Trigger,
@@ -17,7 +20,7 @@ use crate::{
     },
 };
 
-/// Looks at what one half of a pass needs, no more.
+/// Looks at what one half of a pass needs, no more; `looked`: the changed objects, where they were just asked for.
 pub async fn observe(
     cx: &Context,
     half: Half,
@@ -25,10 +28,11 @@ pub async fn observe(
     applied: &Applied,
     scope: &BTreeSet<StackId>,
     trigger: Trigger,
+    looked: Option<&Looked>,
 ) -> Observed {
     cx.reporter.doing("reading", 0, 0);
     match half {
-        Half::Prepare => observe_prepare(cx, desired, applied, scope, trigger).await,
+        Half::Prepare => observe_prepare(cx, desired, applied, scope, trigger, looked).await,
         Half::Route => observe_route(cx, desired, applied, scope).await,
     }
 }
@@ -39,6 +43,7 @@ async fn observe_prepare(
     applied: &Applied,
     scope: &BTreeSet<StackId>,
     trigger: Trigger,
+    looked: Option<&Looked>,
 ) -> Observed {
     let mut observed = Observed::default();
     if scope.contains(&StackId::Provider)
@@ -58,6 +63,13 @@ async fn observe_prepare(
     let all = trigger.is_full()
         || trigger == Trigger::Cluster
         || cx.world.again().contains(&StackId::Cluster);
+    if !scope.contains(&StackId::Cluster) {
+        return observed;
+    }
+    if !all && let Some(looked) = looked {
+        observed.objects.clone_from(looked);
+        return observed;
+    }
     let looking = if all {
         Scope::All
     } else {
@@ -65,9 +77,7 @@ async fn observe_prepare(
             also: BTreeSet::new(),
         }
     };
-    if scope.contains(&StackId::Cluster) {
-        observe_objects(cx, desired, applied, &looking, &mut observed).await;
-    }
+    observe_objects(cx, desired, applied, &looking, &mut observed).await;
     observed
 }
 

@@ -1,6 +1,6 @@
 //! Which stacks a pass works on, and what is asked before it: dry runs and rights.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
@@ -11,26 +11,27 @@ use super::{
 use crate::{
     cluster::Right,
     daemon::schedule::Trigger,
-    id::StackId,
+    id::{ObjectKey, StackId},
     manifest::{Manifests, place},
     model::{
         applied::{Applied, changed_stacks},
         desired::Desired,
-        observed::{DryRun, Gap},
+        observed::{DryRun, Gap, ObservedObject},
     },
     observe,
+    plan::op::Action,
     problem::{Problem, Severity},
     source::snapshot::Snapshot,
 };
 
-/// What a server-side dry run says against objects that would change, as problems at their places; and what could not
-/// be asked.
+/// What a server-side dry run says of objects that would change: problems at their places, what could not be asked, and
+/// what was seen.
 pub async fn dry_run(
     cx: &Context,
     files: &Snapshot,
     manifests: &Manifests,
     desired: &Desired,
-) -> (Vec<Problem>, Vec<Gap>) {
+) -> (Vec<Problem>, Vec<Gap>, Looked) {
     let options = load::parse_options(&cx.config);
     let inventory = cx.store.applied().inventory;
     let scope = observe::cluster::Scope::Changed {
@@ -68,8 +69,11 @@ pub async fn dry_run(
             )
         })
         .collect();
-    (problems, gaps)
+    (problems, gaps, objects)
 }
+
+/// Objects as they were seen.
+pub type Looked = BTreeMap<ObjectKey, ObservedObject>;
 
 /// Rights in the cluster that this commit needs and we do not have.
 pub async fn missing_rights(cx: &Context, desired: &Desired) -> Result<Vec<Right>, Stopped> {
@@ -87,11 +91,34 @@ pub async fn missing_rights(cx: &Context, desired: &Desired) -> Result<Vec<Right
     }
 }
 
+/// Kinds that the model takes from git as they are: applying them teaches no fact.
+const WITHOUT_FACTS: [&str; 7] = [
+    "ConfigMap",
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "Ingress",
+    "Job",
+    "StatefulSet",
+];
+
+/// Whether an operation may change what the model is made from.
+fn teaches(action: &Action) -> bool {
+    match action {
+        Action::ApplyObject { reference, .. } => !WITHOUT_FACTS.contains(&reference.kind.as_str()),
+        _ => true,
+    }
+}
+
 /// The desired state for the second half: built anew when the first half changed what it is made from, or when
 /// something waited for that.
 pub async fn rebuild(cx: &Context, loaded: &Loaded, runs: &[Run]) -> (Desired, bool) {
-    let wrote = runs.iter().any(|run| run.outcome.done > 0);
-    if !wrote && loaded.desired.waiting.is_empty() {
+    let learnt = runs
+        .iter()
+        .filter(|run| run.outcome.done > 0)
+        .flat_map(|run| &run.plan.ops)
+        .any(|op| teaches(&op.action));
+    if !learnt && loaded.desired.waiting.is_empty() {
         return (loaded.desired.clone(), loaded.is_sound());
     }
     let (facts, gaps) = facts(cx, &loaded.manifests).await;
