@@ -11,7 +11,7 @@ use super::{
 use crate::{
     aws::GroupQuery,
     daemon::schedule::Trigger,
-    id::{ObjectKey, ResourceKind, SecurityGroupId, StackId},
+    id::{ResourceKind, SecurityGroupId, StackId},
     model::{applied::Applied, desired::Desired, observed::Observed},
     observe::{
         self,
@@ -81,7 +81,33 @@ async fn observe_prepare(
     observed
 }
 
+/// AWS and the cluster at the same time: neither needs what the other says.
 async fn observe_route(
+    cx: &Context,
+    desired: &Desired,
+    applied: &Applied,
+    scope: &BTreeSet<StackId>,
+) -> Observed {
+    let members = scope
+        .iter()
+        .filter_map(|stack| match stack {
+            StackId::Group(group) => desired.groups.get(group),
+            _ => None,
+        })
+        .flat_map(|wanted| wanted.members.iter().map(|member| member.reference.key()))
+        .collect();
+    let looking = Scope::Changed { also: members };
+    let mut in_cluster = Observed::default();
+    let (mut observed, ()) = futures::join!(
+        observe_aws(cx, desired, applied, scope),
+        observe_objects(cx, desired, applied, &looking, &mut in_cluster),
+    );
+    observed.objects = in_cluster.objects;
+    observed.gaps.extend(in_cluster.gaps);
+    observed
+}
+
+async fn observe_aws(
     cx: &Context,
     desired: &Desired,
     applied: &Applied,
@@ -92,24 +118,17 @@ async fn observe_route(
     if scan.is_none() {
         read_security_groups(cx, applied, scope).await;
     }
-    let mut members: BTreeSet<ObjectKey> = BTreeSet::new();
     for stack in scope {
         let StackId::Group(group) = stack else {
             continue;
         };
-        let wanted = desired.groups.get(group);
-        let mut known = GroupKnown::new(group, wanted, applied);
+        let mut known = GroupKnown::new(group, desired.groups.get(group), applied);
         known.scan.clone_from(&scan);
         let (seen, gaps) = observe::aws::group(&*cx.aws, group, &cx.config.cluster.name, &known)
             .boxed()
             .await;
         observed.groups.insert(group.clone(), seen);
         observed.gaps.extend(gaps);
-        members.extend(
-            wanted
-                .iter()
-                .flat_map(|wanted| wanted.members.iter().map(|member| member.reference.key())),
-        );
     }
     if scope.contains(&StackId::Network) {
         let nodes = cx
@@ -137,14 +156,6 @@ async fn observe_route(
         _ => None,
     });
     observe_roles(cx, desired, applied, leaving, &mut observed).await;
-    observe_objects(
-        cx,
-        desired,
-        applied,
-        &Scope::Changed { also: members },
-        &mut observed,
-    )
-    .await;
     observed
 }
 
