@@ -131,6 +131,8 @@ pub struct EndpointsConfig {
     pub iam: Option<String>,
     pub sts: Option<String>,
     pub eks: Option<String>,
+    pub acm: Option<String>,
+    pub wafv2: Option<String>,
 }
 
 /// All explicit (lessons A14). How long an operation may take with its retries is `apply.opTimeout`.

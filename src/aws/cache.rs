@@ -3,7 +3,7 @@
 //! A successful reply of a write confirms it, the sweep reads back (decision 19 of the spec): between two sweeps the
 //! account is taken to be as it was read and as we changed it. Somebody else's change meanwhile shows as a refusal, which
 //! forgets everything, or in the next sweep, which begins with [`Cached::forget`]. Balancers, what hangs on them and
-//! security groups are remembered; everything else goes through.
+//! security groups are remembered, certificates and the like for a minute; everything else goes through.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,6 +25,7 @@ use crate::{
     },
 };
 
+mod lookup;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -33,6 +34,7 @@ mod write;
 pub struct Cached {
     inner: Arc<dyn AwsWrite>,
     memory: Arc<Mutex<Memory>>,
+    lookups: Arc<Mutex<lookup::Lookups>>,
 }
 
 /// Nothing in it is ever partly known: what is there is complete.
@@ -78,6 +80,7 @@ impl Cached {
         Self {
             inner,
             memory: Arc::default(),
+            lookups: Arc::default(),
         }
     }
 
@@ -86,6 +89,7 @@ impl Cached {
         Self {
             inner,
             memory: self.memory.clone(),
+            lookups: self.lookups.clone(),
         }
     }
 
@@ -96,6 +100,8 @@ impl Cached {
             generation: memory.generation + 1,
             ..Memory::default()
         };
+        drop(memory);
+        self.forget_lookups();
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

@@ -15,7 +15,7 @@ use crate::{
     model::{
         call::{CallError, Effect},
         elb::{Listener, LoadBalancer, Rule, TargetGroup},
-        facts::{Subnet, Vpc},
+        facts::{CertificateFact, NamedArn, PrefixListFact, Subnet, Vpc},
         iam::{Policy, Provider, Role},
         net::SecurityGroup,
     },
@@ -24,6 +24,7 @@ use crate::{
 mod ec2;
 mod elb;
 mod iam;
+mod lookup;
 
 /// Rules that one balancer holds until told otherwise (aws-deploy §10.1).
 const RULE_LIMIT: usize = 100;
@@ -57,6 +58,14 @@ pub struct State {
     /// Documents of all versions.
     pub policy_versions: BTreeMap<(Arn, String), Value>,
     pub clusters: BTreeMap<String, Cluster>,
+    pub certificates: Vec<CertificateFact>,
+    pub web_acls: Vec<NamedArn>,
+    pub trust_stores: Vec<NamedArn>,
+    pub prefix_lists: Vec<PrefixListFact>,
+    /// Zone name → type; zones of subnets that are not in it are availability zones.
+    pub zone_types: BTreeMap<String, String>,
+    /// Limits beside those that the account holds to itself.
+    pub account_limits: BTreeMap<String, u64>,
     /// Rules that one balancer may hold.
     pub rule_limit: usize,
     /// How often deleting a security group fails after its balancer went: interfaces outlive balancers.

@@ -28,7 +28,7 @@ pub enum Class {
     Ec2Write,
     IamRead,
     IamWrite,
-    /// STS and EKS: a handful of reads.
+    /// STS, EKS, ACM and WAF: a handful of reads.
     Account,
 }
 

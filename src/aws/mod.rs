@@ -17,7 +17,7 @@ use crate::{
             HealthCheck, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Rule, RuleSpec,
             Target, TargetGroup, TargetGroupSpec,
         },
-        facts::{Subnet, Vpc},
+        facts::{CertificateFact, NamedArn, PrefixListFact, Subnet, Vpc},
         group::SecretRef,
         iam::{Policy, PolicySpec, Provider, ProviderSpec, Role, RoleSpec},
         net::{Permission, SecurityGroup, SecurityGroupSpec, Tags},
@@ -254,6 +254,29 @@ pub trait IamWrite: IamRead {
     async fn delete_role(&self, role: &RoleName) -> Result<()>;
 }
 
+/// What of certificates takes calls of its own, one for each certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CertificateQuery {
+    /// Which authority signed a private certificate.
+    pub authorities: bool,
+    pub tags: bool,
+}
+
+/// What users name and the account knows: all of the region, paged.
+#[async_trait]
+pub trait LookupRead: Send + Sync {
+    /// Of all key algorithms and in every state; those that are issued with all their names.
+    async fn certificates(&self, query: CertificateQuery) -> Result<Vec<CertificateFact>>;
+    /// The regional ones of WAFv2.
+    async fn web_acls(&self) -> Result<Vec<NamedArn>>;
+    async fn trust_stores(&self) -> Result<Vec<NamedArn>>;
+    async fn prefix_lists(&self) -> Result<Vec<PrefixListFact>>;
+    /// Zone name → `availability-zone`, `local-zone` or `wavelength-zone`.
+    async fn zone_types(&self) -> Result<BTreeMap<String, String>>;
+    /// Limit name → maximum, as DescribeAccountLimits tells them.
+    async fn account_limits(&self) -> Result<BTreeMap<String, u64>>;
+}
+
 /// What an account keeps besides answering: counts of calls, and perhaps a memory of answers.
 pub trait Counted {
     /// `service:Operation` → calls since the start.
@@ -264,8 +287,8 @@ pub trait Counted {
 }
 
 /// Everything a preview needs.
-pub trait AwsRead: ElbRead + Ec2Read + IamRead + Counted {}
-impl<T: ElbRead + Ec2Read + IamRead + Counted> AwsRead for T {}
+pub trait AwsRead: ElbRead + Ec2Read + IamRead + LookupRead + Counted {}
+impl<T: ElbRead + Ec2Read + IamRead + LookupRead + Counted> AwsRead for T {}
 
 /// Everything applying needs.
 pub trait AwsWrite: AwsRead + ElbWrite + Ec2Write + IamWrite {}

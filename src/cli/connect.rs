@@ -49,6 +49,8 @@ fn sdk_options(config: &Config) -> SdkOptions {
             iam: endpoints.iam.clone(),
             sts: endpoints.sts.clone(),
             eks: endpoints.eks.clone(),
+            acm: endpoints.acm.clone(),
+            wafv2: endpoints.wafv2.clone(),
         },
         timeouts: Timeouts {
             connect: config.aws.timeouts.connect,

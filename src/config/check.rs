@@ -167,6 +167,8 @@ fn aws(reading: &mut Reading) {
         ("iam", &aws.endpoints.iam),
         ("sts", &aws.endpoints.sts),
         ("eks", &aws.endpoints.eks),
+        ("acm", &aws.endpoints.acm),
+        ("wafv2", &aws.endpoints.wafv2),
     ] {
         let Some(endpoint) = endpoint else { continue };
         let key = format!("aws.endpoints.{service}");

@@ -166,6 +166,8 @@ impl Reader<'_> {
         self.read("aws.endpoints.iam", &mut c.aws.endpoints.iam);
         self.read("aws.endpoints.sts", &mut c.aws.endpoints.sts);
         self.read("aws.endpoints.eks", &mut c.aws.endpoints.eks);
+        self.read("aws.endpoints.acm", &mut c.aws.endpoints.acm);
+        self.read("aws.endpoints.wafv2", &mut c.aws.endpoints.wafv2);
         self.read("aws.timeouts.connect", &mut c.aws.timeouts.connect);
         self.read("aws.timeouts.attempt", &mut c.aws.timeouts.attempt);
         self.rate("aws.rates.elbDescribe", &mut c.aws.rates.elb_describe);

@@ -17,7 +17,7 @@ use crate::{
     model::{
         call::{CallError, Effect},
         elb::*,
-        facts::{Subnet, Vpc},
+        facts::{CertificateFact, NamedArn, PrefixListFact, Subnet, Vpc},
         iam::{Policy, PolicySpec, Provider, ProviderSpec, Role, RoleSpec},
         net::{Permission, SecurityGroup, SecurityGroupSpec, Tags},
     },
@@ -874,6 +874,28 @@ impl IamWrite for Account {
             Ok(())
         })
         .await
+    }
+}
+
+#[async_trait]
+impl LookupRead for Account {
+    async fn certificates(&self, _: CertificateQuery) -> Result<Vec<CertificateFact>> {
+        unused("ListCertificates")
+    }
+    async fn web_acls(&self) -> Result<Vec<NamedArn>> {
+        unused("ListWebACLs")
+    }
+    async fn trust_stores(&self) -> Result<Vec<NamedArn>> {
+        unused("DescribeTrustStores")
+    }
+    async fn prefix_lists(&self) -> Result<Vec<PrefixListFact>> {
+        unused("DescribeManagedPrefixLists")
+    }
+    async fn zone_types(&self) -> Result<BTreeMap<String, String>> {
+        unused("DescribeAvailabilityZones")
+    }
+    async fn account_limits(&self) -> Result<BTreeMap<String, u64>> {
+        unused("DescribeAccountLimits")
     }
 }
 

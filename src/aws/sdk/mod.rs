@@ -21,10 +21,12 @@ use super::{
 };
 use crate::model::call::{CallError, Effect};
 
+mod acm;
 mod ec2;
 mod elb;
 mod error;
 mod iam;
+mod lookup;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,8 @@ const EC2: &str = "ec2";
 const IAM: &str = "iam";
 const STS: &str = "sts";
 const EKS: &str = "eks";
+const ACM: &str = "acm";
+const WAF: &str = "wafv2";
 
 /// Where and how to call AWS, as plain data.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +58,8 @@ pub struct Endpoints {
     pub iam: Option<String>,
     pub sts: Option<String>,
     pub eks: Option<String>,
+    pub acm: Option<String>,
+    pub wafv2: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +91,8 @@ impl Endpoints {
             iam: url(),
             sts: url(),
             eks: url(),
+            acm: url(),
+            wafv2: url(),
         }
     }
 }
@@ -97,6 +105,8 @@ pub struct Sdk {
     iam: aws_sdk_iam::Client,
     sts: aws_sdk_sts::Client,
     eks: aws_sdk_eks::Client,
+    acm: aws_sdk_acm::Client,
+    waf: aws_sdk_wafv2::Client,
     /// One for all clones.
     vpc_id: Arc<Mutex<String>>,
     clients: Arc<dyn ClientSource>,
@@ -137,6 +147,8 @@ impl Sdk {
             iam: client!(aws_sdk_iam, endpoints.iam),
             sts: client!(aws_sdk_sts, endpoints.sts),
             eks: client!(aws_sdk_eks, endpoints.eks),
+            acm: client!(aws_sdk_acm, endpoints.acm),
+            waf: client!(aws_sdk_wafv2, endpoints.wafv2),
             vpc_id: Arc::new(Mutex::new(options.vpc_id.clone())),
             clients: Arc::new(secret::NoClients),
             governor: Arc::new(Governor::new(&options.rates)),

@@ -32,7 +32,7 @@ pub fn config(bed: &Bed, source: &str) -> Value {
         "cluster": {"name": bed.fact("/aws/cluster_name"), "kubeconfig": bed.kubeconfig()},
         "aws": {
             "region": bed.fact("/aws/region"),
-            "endpoints": {"elasticloadbalancing": aws, "ec2": aws, "iam": aws, "sts": aws, "eks": aws},
+            "endpoints": {"elasticloadbalancing": aws, "ec2": aws, "iam": aws, "sts": aws, "eks": aws, "acm": aws, "wafv2": aws},
         },
         "iam": {
             "permissionsBoundary": bed.fact("/aws/boundary"), "oidcProvider": "Ensure", "settle": "0s",

@@ -56,6 +56,12 @@ pub(super) fn subnet(raw: sdk::Subnet) -> Read<Subnet> {
             .ipv6_cidr_block_association_set
             .unwrap_or_default()
             .into_iter()
+            .filter(|block| {
+                let state = block.ipv6_cidr_block_state.as_ref();
+                state
+                    .and_then(|state| state.state.as_ref())
+                    .is_some_and(|state| state.as_str() == "associated")
+            })
             .filter_map(|block| block.ipv6_cidr_block)
             .collect(),
         outpost_arn: raw.outpost_arn,
@@ -65,25 +71,28 @@ pub(super) fn subnet(raw: sdk::Subnet) -> Read<Subnet> {
 
 /// A subnet is public when its route table, by default the VPC's main one, sends something to an internet gateway.
 pub(super) fn mark_public(subnets: &mut [Subnet], tables: &[sdk::RouteTable]) {
-    let mut main = false;
-    let mut own: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut main = (false, None);
+    let mut own: BTreeMap<&str, (bool, Option<&str>)> = BTreeMap::new();
     for table in tables {
         let public = table.routes().iter().any(|route| {
             route
                 .gateway_id()
                 .is_some_and(|gateway| gateway.starts_with("igw-"))
         });
+        let found = (public, table.route_table_id());
         for association in table.associations() {
             if association.main() == Some(true) {
-                main = public;
+                main = found;
             }
             if let Some(subnet) = association.subnet_id() {
-                own.insert(subnet, public);
+                own.insert(subnet, found);
             }
         }
     }
     for subnet in subnets {
-        subnet.public = Some(own.get(subnet.id.as_str()).copied().unwrap_or(main));
+        let (public, table) = own.get(subnet.id.as_str()).copied().unwrap_or(main);
+        subnet.public = Some(public);
+        subnet.route_table = table.map(str::to_owned);
     }
 }
 

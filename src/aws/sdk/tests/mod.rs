@@ -69,4 +69,6 @@ async fn nothing_is_retried_and_every_timeout_is_set() {
     check!(sdk.iam);
     check!(sdk.sts);
     check!(sdk.eks);
+    check!(sdk.acm);
+    check!(sdk.waf);
 }
