@@ -11,7 +11,7 @@ use crate::{
     id::ObjectRef,
     model::{
         client::ClientCredentials,
-        facts::{Node, ServiceFact, ServicePortFact},
+        facts::{Node, SecretFact, ServiceFact, ServicePortFact},
         object::{LiveObject, strip_revision},
     },
 };
@@ -207,6 +207,24 @@ pub fn ingress_class(value: &Value) -> Option<(String, (String, bool))> {
             default == "true",
         ),
     ))
+}
+
+/// Name and labels.
+pub fn namespace(value: &Value) -> Option<(String, BTreeMap<String, String>)> {
+    let metadata = &value["metadata"];
+    Some((text(&metadata["name"])?, texts(&metadata["labels"])))
+}
+
+/// Labels and names of keys; no value leaves this function.
+pub fn secret(value: &Value) -> SecretFact {
+    SecretFact {
+        labels: texts(&value["metadata"]["labels"]),
+        keys: value["data"]
+            .as_object()
+            .into_iter()
+            .flat_map(|data| data.keys().cloned())
+            .collect(),
+    }
 }
 
 pub fn lease(value: &Value) -> Option<Lease> {

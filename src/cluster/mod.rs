@@ -12,7 +12,7 @@ use crate::{
     id::{ObjectKey, ObjectRef},
     model::{
         call::CallError,
-        facts::{Node, ServiceFact},
+        facts::{Node, SecretFact, ServiceFact},
         object::LiveObject,
         observed::DryRun,
     },
@@ -128,6 +128,10 @@ pub trait ClusterRead: Send + Sync {
     async fn ingresses(&self) -> Result<Vec<LiveObject>>;
     /// Name → (controller, is default).
     async fn ingress_classes(&self) -> Result<BTreeMap<String, (String, bool)>>;
+    /// Name → labels.
+    async fn namespaces(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>>;
+    /// What a Secret is like; its values are dropped at once.
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretFact>>;
     async fn lease(&self, namespace: &str, name: &str) -> Result<Option<Lease>>;
     /// Leases of this name in all namespaces.
     async fn leases_named(&self, name: &str) -> Result<Vec<Lease>>;

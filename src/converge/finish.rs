@@ -151,6 +151,7 @@ pub fn plan_options(cx: &Context, read_only: Option<ReadOnly>) -> PlanOptions {
         foreign_members: cx.world.foreign_members(),
         protected_kinds: cx.config.guards.protected_kinds.clone(),
         settle_seconds: u32::try_from(cx.config.iam.settle.as_secs()).unwrap_or(u32::MAX),
+        rule_limit: cx.world.rule_limit(),
         ..PlanOptions::default()
     }
 }

@@ -14,11 +14,11 @@ use crate::{
     config::Config,
     daemon::schedule::Trigger,
     id::{Arn, StackId},
-    manifest::annotation::Scheme,
     model::{
         digest::digest,
-        facts::{Facts, LoadBalancerFact},
+        facts::{Facts, LoadBalancerFact, needs::Needs},
         observed::Observed,
+        quota,
         settings::Settings,
     },
     observe::aws::{IamScan, Scan},
@@ -30,7 +30,7 @@ mod identity;
 mod observing;
 mod scope;
 
-pub use facts::facts;
+pub use facts::{everything, facts};
 pub use identity::{offline_settings, other_controller, pin, target_type};
 pub use observing::observe;
 pub use scope::{Looked, dry_run, missing_rights, rebuild, scope};
@@ -50,6 +50,8 @@ struct State {
     facts: Option<KeptFacts>,
     /// Live balancers by group id, for subnets that stick (ingress-model §3.4). Absent: not read yet.
     load_balancers: Option<BTreeMap<String, LoadBalancerFact>>,
+    /// As they were read last; empty: not read.
+    account_limits: BTreeMap<String, u64>,
     dns_names: BTreeMap<Arn, String>,
     /// The store cannot tell what there is, or somebody was cut off: the next pass looks by tags and names.
     must_scan: bool,
@@ -69,9 +71,8 @@ struct State {
 
 struct KeptFacts {
     facts: Facts,
-    /// Whether the EKS cluster was asked.
-    eks: bool,
-    schemes: BTreeSet<Scheme>,
+    /// What was asked for.
+    needs: Needs,
     instances: BTreeSet<String>,
 }
 
@@ -231,6 +232,12 @@ impl World {
         let mut state = self.state();
         state.unfinished.clear();
         state.must_scan = false;
+    }
+
+    /// Rules that one balancer may hold, where the account's limits were read.
+    pub fn rule_limit(&self) -> Option<usize> {
+        let limit = *self.state().account_limits.get(quota::RULES)?;
+        usize::try_from(limit).ok()
     }
 
     pub fn dns_names(&self) -> BTreeMap<Arn, String> {

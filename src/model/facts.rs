@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub mod file;
+pub mod needs;
 
 /// One reading of account, network and cluster. Every `Option` is `None` when that fact was not or could not be read.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -17,6 +17,7 @@ pub mod object;
 pub mod observed;
 pub mod policy;
 pub mod previous;
+pub mod quota;
 pub mod settings;
 pub mod tags;
 

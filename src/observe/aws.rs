@@ -21,7 +21,7 @@ mod scan;
 mod tests;
 
 pub use self::{
-    facts::{FactsWanted, facts, instance_ids, load_balancers},
+    facts::{FactsWanted, facts, instance_ids, load_balancers, lookups},
     group::{GroupKnown, Names, group},
     iam::{IamScan, RoleKnown, provider, role},
     network::{NetworkKnown, network},

@@ -12,7 +12,7 @@ use crate::{
     model::{
         applied::AppliedObject,
         call::CallError,
-        facts::Facts,
+        facts::{Facts, SecretFact},
         object::{LiveObject, ObjectSpec},
         observed::{Gap, ObservedObject},
     },
@@ -30,10 +30,16 @@ const GROUP_ANNOTATION: &str = "alb.ingress.kubernetes.io/group.name";
 pub struct FactsWanted {
     /// Services of these namespaces; `None`: none at all.
     pub service_namespaces: Option<BTreeSet<String>>,
+    /// Services of all namespaces.
+    pub all_services: bool,
     pub nodes: bool,
     pub ingress_classes: bool,
     /// IngressClasses that git holds: git's word counts, so they are left out of the facts.
     pub declared_classes: BTreeSet<String>,
+    /// Labels of namespaces.
+    pub namespaces: bool,
+    /// `namespace/name` of Secrets: whether they are there and which keys they have, never a value.
+    pub secrets: BTreeSet<String>,
 }
 
 /// Which of the wanted objects are looked at.
@@ -68,6 +74,7 @@ pub struct ForeignIngress {
 pub async fn facts(cluster: &dyn ClusterRead, wanted: &FactsWanted) -> (Facts, Vec<Gap>) {
     let services = async {
         match &wanted.service_namespaces {
+            _ if wanted.all_services => Some(cluster.services(None).await),
             Some(namespaces) => Some(cluster.services(Some(namespaces)).await),
             None => None,
         }
@@ -84,12 +91,22 @@ pub async fn facts(cluster: &dyn ClusterRead, wanted: &FactsWanted) -> (Facts, V
             false => None,
         }
     };
-    let (services, nodes, classes) = futures::join!(services, nodes, classes);
+    let namespaces = async {
+        match wanted.namespaces {
+            true => Some(cluster.namespaces().await),
+            false => None,
+        }
+    };
+    let secrets = secrets(cluster, &wanted.secrets);
+    let (services, nodes, classes, namespaces, secrets) =
+        futures::join!(services, nodes, classes, namespaces, secrets);
     let mut gaps = Vec::new();
     let mut facts = Facts {
         services: read(services, "Service", &mut gaps),
         nodes: read(nodes, "Node", &mut gaps),
         ingress_classes: read(classes, "IngressClass", &mut gaps),
+        namespaces: read(namespaces, "Namespace", &mut gaps),
+        secrets: read(secrets, "Secret", &mut gaps),
         ..Facts::default()
     };
     if let Some(classes) = &mut facts.ingress_classes {
@@ -100,6 +117,28 @@ pub async fn facts(cluster: &dyn ClusterRead, wanted: &FactsWanted) -> (Facts, V
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
     }
     (facts, gaps)
+}
+
+/// Those of the Secrets that are there. One that may not be read makes all of them unknown: it must not pass for absent.
+async fn secrets(
+    cluster: &dyn ClusterRead,
+    wanted: &BTreeSet<String>,
+) -> Option<Result<BTreeMap<String, SecretFact>>> {
+    if wanted.is_empty() {
+        return None;
+    }
+    let mut found = BTreeMap::new();
+    for key in wanted {
+        let Some((namespace, name)) = key.split_once('/') else {
+            continue;
+        };
+        match cluster.secret(namespace, name).await {
+            Ok(Some(secret)) => drop(found.insert(key.clone(), secret)),
+            Ok(None) => {}
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    Some(Ok(found))
 }
 
 /// The live state of wanted objects with what a dry run says of each, and of objects that left git.

@@ -21,6 +21,7 @@ mod network;
 mod object;
 pub mod op;
 pub mod order;
+pub mod peak;
 pub mod record;
 pub mod render;
 mod role;

@@ -115,6 +115,8 @@ codes! {
     UNKNOWN_SERVICE "unknown-service" true beyond: "A backend names a Service that is neither in git nor in the cluster.";
     NAME_COLLISION "name-collision" false beyond: "Two resources of one kind would get one name in AWS.";
     FACT_MISSING "fact-missing" false: "A fact of account or cluster is needed and was not looked up.";
+    QUOTA_EXCEEDED "quota-exceeded" true beyond: "More than the account's limits allow.";
+    QUOTA_NEAR "quota-near" true beyond: "Nearly as much as the account's limits allow, or more for a while.";
     NODE_GROUP "node-group" true beyond: "The security group of a node cannot be told, so traffic to it cannot be permitted.";
     ROLE_NAME "role-name" false: "A role's explicit name lacks the configured prefix.";
     BOUNDARY_MISSING "boundary-missing" false: "Neither a role's declaration nor the configuration names a permissions boundary.";

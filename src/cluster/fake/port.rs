@@ -13,7 +13,7 @@ use crate::{
     },
     id::{ObjectKey, ObjectRef},
     model::{
-        facts::{Node, ServiceFact},
+        facts::{Node, SecretFact, ServiceFact},
         object::LiveObject,
         observed::DryRun,
     },
@@ -115,6 +115,24 @@ impl ClusterRead for FakeCluster {
         })
     }
 
+    async fn namespaces(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+        self.call("list Namespace", None, false, |state| {
+            let namespaces = state.objects.values();
+            Ok(namespaces
+                .filter(|it| it.reference.kind == "Namespace")
+                .filter_map(|it| convert::namespace(&it.value))
+                .collect())
+        })
+    }
+
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretFact>> {
+        let reference = secret(namespace, name);
+        self.call("get Secret", Some(&reference), false, |state| {
+            let live = state.live(&reference);
+            Ok(live.map(|live| convert::secret(&live.value)))
+        })
+    }
+
     async fn lease(&self, namespace: &str, name: &str) -> Result<Option<Lease>> {
         self.call("get Lease", None, false, |state| {
             let mut leases = state.leases.iter();
@@ -140,6 +158,15 @@ impl ClusterRead for FakeCluster {
                 .cloned()
                 .collect())
         })
+    }
+}
+
+fn secret(namespace: &str, name: &str) -> ObjectRef {
+    ObjectRef {
+        api_version: "v1".to_owned(),
+        kind: "Secret".to_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: name.to_owned(),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     model::{
         call::{CallError, Effect},
         client::ClientCredentials,
-        facts::{Node, ServiceFact},
+        facts::{Node, SecretFact, ServiceFact},
         object::LiveObject,
         observed::DryRun,
     },
@@ -238,6 +238,20 @@ impl ClusterRead for KubeCluster {
     async fn ingress_classes(&self) -> Result<BTreeMap<String, (String, bool)>> {
         let items = self.list(Collection::INGRESS_CLASSES, None, None).await?;
         Ok(items.iter().filter_map(convert::ingress_class).collect())
+    }
+
+    async fn namespaces(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+        let items = self.list(Collection::NAMESPACES, None, None).await?;
+        Ok(items.iter().filter_map(convert::namespace).collect())
+    }
+
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretFact>> {
+        let path = Collection::SECRETS.path(Some(namespace));
+        match self.fetch(&path, name).await {
+            Ok(value) => Ok(Some(convert::secret(&value))),
+            Err(failure) if failure.is_absent() => Ok(None),
+            Err(failure) => Err(failure.read("get Secret")),
+        }
     }
 
     async fn lease(&self, namespace: &str, name: &str) -> Result<Option<Lease>> {

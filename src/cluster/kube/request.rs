@@ -34,6 +34,8 @@ pub(super) struct Collection {
 
 impl Collection {
     pub const NODES: Self = Self::new("Node", "", "/api/v1", "nodes");
+    pub const NAMESPACES: Self = Self::new("Namespace", "", "/api/v1", "namespaces");
+    pub const SECRETS: Self = Self::new("Secret", "", "/api/v1", "secrets");
     pub const SERVICES: Self = Self::new("Service", "", "/api/v1", "services");
     pub const SECRETS: Self = Self::new("Secret", "", "/api/v1", "secrets");
     pub const SERVICE_ACCOUNTS: Self =

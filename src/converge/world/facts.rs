@@ -6,13 +6,9 @@ use futures::FutureExt;
 
 use super::{super::Context, KeptFacts};
 use crate::{
-    config::SchemeConfig,
-    manifest::{
-        Manifests,
-        annotation::{Scheme, Setting},
-    },
+    manifest::Manifests,
     model::{
-        facts::{Facts, LoadBalancerFact},
+        facts::{Facts, LoadBalancerFact, needs::Needs},
         observed::Gap,
     },
     observe,
@@ -20,12 +16,14 @@ use crate::{
 
 /// The facts of the moment: the cluster's are read, AWS's kept from sweep to sweep.
 pub async fn facts(cx: &Context, manifests: &Manifests) -> (Facts, Vec<Gap>) {
+    let needs = Needs::of(manifests, &cx.world.settings(&cx.config));
     let namespaces = manifests
         .ingresses
         .iter()
         .map(|ingress| ingress.namespace.clone());
     let wanted = observe::cluster::FactsWanted {
         service_namespaces: Some(namespaces.collect()),
+        all_services: false,
         nodes: !manifests.ingresses.is_empty(),
         ingress_classes: !manifests.ingresses.is_empty(),
         declared_classes: manifests
@@ -33,14 +31,70 @@ pub async fn facts(cx: &Context, manifests: &Manifests) -> (Facts, Vec<Gap>) {
             .iter()
             .map(|class| class.name.clone())
             .collect(),
+        namespaces: needs.namespaces,
+        secrets: needs.secrets.clone(),
     };
-    let (mut facts, mut gaps) = observe::cluster::facts(&*cx.cluster, &wanted).boxed().await;
+    let (mut facts, mut gaps) = read(cx, &wanted, &needs).await;
+    // Nothing waits for limits: where they may not be read, there is no forecast.
+    gaps.retain(|gap| {
+        let of_limits = gap.what == LIMITS;
+        if of_limits {
+            tracing::warn!(error = %gap.message, "the account's limits could not be read");
+        }
+        !of_limits
+    });
+    if let Some(limits) = &facts.account_limits {
+        cx.world.state().account_limits.clone_from(limits);
+    }
+    if let Some(namespaces) = &mut facts.namespaces {
+        namespaces.retain(|name, _| !manifests.namespaces.contains_key(name));
+    }
+    if !manifests.iam_service_accounts.is_empty()
+        && let Some(scan) = &cx.world.state().iam_scan
+    {
+        // Named before the first write.
+        gaps.extend(scan.gaps());
+    }
+    (facts, gaps)
+}
+
+/// All that account and cluster tell, whatever any manifests need: for a facts file. `secrets`: those to look at, as
+/// `namespace/name`.
+pub async fn everything(cx: &Context, secrets: BTreeSet<String>) -> (Facts, Vec<Gap>) {
+    let needs = Needs {
+        secrets,
+        ..Needs::everything(&cx.world.settings(&cx.config))
+    };
+    let wanted = observe::cluster::FactsWanted {
+        all_services: true,
+        nodes: true,
+        ingress_classes: true,
+        namespaces: needs.namespaces,
+        secrets: needs.secrets.clone(),
+        ..observe::cluster::FactsWanted::default()
+    };
+    read(cx, &wanted, &needs).await
+}
+
+/// The call that tells an account's limits, as gaps name it.
+const LIMITS: &str = "elasticloadbalancing:DescribeAccountLimits";
+
+async fn read(
+    cx: &Context,
+    wanted: &observe::cluster::FactsWanted,
+    needs: &Needs,
+) -> (Facts, Vec<Gap>) {
+    let (mut facts, mut gaps) = observe::cluster::facts(&*cx.cluster, wanted).boxed().await;
     let instances = facts
         .nodes
         .as_deref()
         .map(observe::aws::instance_ids)
         .unwrap_or_default();
-    let (aws, unread) = aws_facts(cx, manifests, instances).await;
+    let (aws, unread) = aws_facts(cx, needs, instances).await;
+    gaps.extend(unread);
+    let (named, unread) = observe::aws::lookups(&*cx.aws, needs).boxed().await;
+    gaps.extend(unread);
+    let (balancers, unread) = load_balancers(cx).await;
     gaps.extend(unread);
     facts.account = aws.account;
     facts.partition = aws.partition;
@@ -52,75 +106,15 @@ pub async fn facts(cx: &Context, manifests: &Manifests) -> (Facts, Vec<Gap>) {
     facts.subnets = aws.subnets;
     facts.security_groups = aws.security_groups;
     facts.instance_groups = aws.instance_groups;
-    let (balancers, unread) = load_balancers(cx).await;
     facts.load_balancers = balancers;
-    gaps.extend(unread);
-    if !manifests.iam_service_accounts.is_empty()
-        && let Some(scan) = &cx.world.state().iam_scan
-    {
-        // Named before the first write.
-        gaps.extend(scan.gaps());
-    }
+    facts.certificates = named.certificates;
+    facts.web_acls = named.web_acls;
+    facts.trust_stores = named.trust_stores;
+    facts.target_groups = named.target_groups;
+    facts.prefix_lists = named.prefix_lists;
+    facts.account_limits = named.account_limits;
     (facts, gaps)
 }
-
-/// Account and network: read when a sweep forgot them, when nodes came, or when a scheme is asked for the first time.
-async fn aws_facts(
-    cx: &Context,
-    manifests: &Manifests,
-    instances: BTreeSet<String>,
-) -> (Facts, Vec<Gap>) {
-    let default = match cx.config.ingress.default_scheme {
-        SchemeConfig::Internal => Scheme::Internal,
-        SchemeConfig::InternetFacing => Scheme::InternetFacing,
-    };
-    let schemes: BTreeSet<Scheme> = manifests
-        .ingresses
-        .iter()
-        .map(|ingress| {
-            ingress
-                .options
-                .load_balancer
-                .scheme
-                .as_ref()
-                .and_then(Setting::good)
-                .map_or(default, |scheme| *scheme)
-        })
-        .collect();
-    let eks = !manifests.iam_service_accounts.is_empty();
-    let vpc_id = {
-        let state = cx.world.state();
-        if let Some(kept) = &state.facts
-            && (kept.eks || !eks)
-            && instances.is_subset(&kept.instances)
-            && schemes.is_subset(&kept.schemes)
-        {
-            return (kept.facts.clone(), Vec::new());
-        }
-        state.vpc_id.clone()
-    };
-    let wanted = observe::aws::FactsWanted {
-        region: cx.config.aws.region.clone(),
-        cluster: cx.config.cluster.name.clone(),
-        vpc_id,
-        vpc_cidrs: false,
-        identity: true,
-        eks,
-        subnets_for: schemes.clone(),
-        instances: Some(instances.clone()),
-    };
-    let (facts, gaps) = observe::aws::facts(&*cx.aws, &wanted).boxed().await;
-    if gaps.is_empty() {
-        cx.world.state().facts = Some(KeptFacts {
-            facts: facts.clone(),
-            eks,
-            schemes,
-            instances,
-        });
-    }
-    (facts, gaps)
-}
-
 async fn load_balancers(cx: &Context) -> (Option<BTreeMap<String, LoadBalancerFact>>, Vec<Gap>) {
     let scan = {
         let state = cx.world.state();
@@ -134,4 +128,40 @@ async fn load_balancers(cx: &Context) -> (Option<BTreeMap<String, LoadBalancerFa
         .await;
     cx.world.state().load_balancers.clone_from(&read);
     (read, gaps)
+}
+
+/// Account and network: read when a sweep forgot them, when nodes came, when a scheme is asked for the first time, or when
+/// somebody names what was not there.
+async fn aws_facts(cx: &Context, needs: &Needs, instances: BTreeSet<String>) -> (Facts, Vec<Gap>) {
+    let vpc_id = {
+        let state = cx.world.state();
+        if let Some(kept) = &state.facts
+            && (kept.needs.eks || !needs.eks)
+            && (kept.needs.vpc_cidrs || !needs.vpc_cidrs)
+            && (kept.needs.routes || !needs.routes)
+            && instances.is_subset(&kept.instances)
+            && needs.schemes.is_subset(&kept.needs.schemes)
+            && needs.finds_all_names(&kept.facts)
+        {
+            return (kept.facts.clone(), Vec::new());
+        }
+        state.vpc_id.clone()
+    };
+    let wanted = observe::aws::FactsWanted {
+        region: cx.config.aws.region.clone(),
+        cluster: cx.config.cluster.name.clone(),
+        vpc_id,
+        identity: true,
+        instances: Some(instances.clone()),
+        needs: needs.clone(),
+    };
+    let (facts, gaps) = observe::aws::facts(&*cx.aws, &wanted).boxed().await;
+    if gaps.is_empty() {
+        cx.world.state().facts = Some(KeptFacts {
+            facts: facts.clone(),
+            needs: needs.clone(),
+            instances,
+        });
+    }
+    (facts, gaps)
 }

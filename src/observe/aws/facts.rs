@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Gaps, scan::Scan};
 use crate::{
-    aws::{AwsRead, GroupQuery, Query},
+    aws::{AwsRead, CertificateQuery, GroupQuery, Query},
     id::{Arn, ResourceId, ResourceKind, SecurityGroupId, StackId},
     model::{
         applied::Applied,
         elb::{LoadBalancer, Scheme},
-        facts::{Facts, LoadBalancerFact, Node, SecurityGroupFact, Vpc},
+        facts::{
+            Facts, LoadBalancerFact, NamedArn, Node, SecurityGroupFact, Subnet, Vpc,
+            needs::{CertificateNeeds, NAME_TAG, Needs, Selection, is_group_id},
+        },
         observed::Gap,
         tags,
     },
@@ -22,22 +25,18 @@ pub struct FactsWanted {
     /// The EKS cluster's name.
     pub cluster: String,
     pub vpc_id: String,
-    /// The VPC's address ranges, a call of their own; without, only its id is told.
-    pub vpc_cidrs: bool,
     /// Account and partition.
     pub identity: bool,
-    /// ARN and OIDC issuer of the EKS cluster.
-    pub eks: bool,
-    /// Subnets, fit to choose from for balancers of these schemes.
-    pub subnets_for: BTreeSet<Scheme>,
     /// Security groups of these instances, see [`instance_ids`]. `None`: not at all.
     pub instances: Option<BTreeSet<String>>,
+    pub needs: Needs,
 }
 
-/// Account, cluster and network; nothing of Kubernetes.
+/// Account, cluster and network; nothing of Kubernetes, and nothing of what [`lookups`] answers.
 pub async fn facts(aws: &dyn AwsRead, wanted: &FactsWanted) -> (Facts, Vec<Gap>) {
     let network = Gaps::of(StackId::Network);
     let provider = Gaps::of(StackId::Provider);
+    let needs = &wanted.needs;
     let identity = async {
         match wanted.identity {
             true => provider.note(aws.identity().await),
@@ -45,13 +44,13 @@ pub async fn facts(aws: &dyn AwsRead, wanted: &FactsWanted) -> (Facts, Vec<Gap>)
         }
     };
     let eks = async {
-        match wanted.eks {
+        match needs.eks {
             true => provider.note(aws.eks_cluster(&wanted.cluster).await),
             false => None,
         }
     };
     let vpc = async {
-        match wanted.vpc_cidrs {
+        match needs.vpc_cidrs {
             true => network.note(aws.vpc().await),
             false => Some(Vpc {
                 id: wanted.vpc_id.clone(),
@@ -64,8 +63,8 @@ pub async fn facts(aws: &dyn AwsRead, wanted: &FactsWanted) -> (Facts, Vec<Gap>)
         identity,
         eks,
         vpc,
-        subnets(aws, &wanted.subnets_for, &network),
-        groups_of_instances(aws, wanted.instances.as_ref(), &network),
+        subnets(aws, wanted, &network),
+        groups(aws, wanted, &network),
     );
     let facts = Facts {
         account: identity.as_ref().map(|identity| identity.account.clone()),
@@ -85,17 +84,84 @@ pub async fn facts(aws: &dyn AwsRead, wanted: &FactsWanted) -> (Facts, Vec<Gap>)
     (facts, gaps)
 }
 
-/// With routes only where no subnet says by a tag that it is meant for a scheme (ingress-model §3.4): that takes more
-/// calls.
-async fn subnets(
-    aws: &dyn AwsRead,
-    schemes: &BTreeSet<Scheme>,
-    gaps: &Gaps,
-) -> Option<Vec<crate::model::facts::Subnet>> {
-    if schemes.is_empty() {
+/// What users name and what is new any minute: certificates, web ACLs, trust stores, target groups, prefix lists; and
+/// the account's limits, which nothing waits for.
+pub async fn lookups(aws: &dyn AwsRead, needs: &Needs) -> (Facts, Vec<Gap>) {
+    let gaps = Gaps::of(StackId::Network);
+    let certificates = async {
+        let CertificateNeeds { authorities, tags } = needs.certificates?;
+        let query = CertificateQuery { authorities, tags };
+        gaps.note(aws.certificates(query).await)
+    };
+    let web_acls = async {
+        match needs.web_acls {
+            true => gaps.note(aws.web_acls().await),
+            false => None,
+        }
+    };
+    let trust_stores = async {
+        match needs.trust_stores {
+            true => gaps.note(aws.trust_stores().await),
+            false => None,
+        }
+    };
+    let target_groups = async {
+        let query = match &needs.target_groups {
+            nothing if nothing.is_nothing() => return None,
+            Selection::Named(names) => Query::Names(names.iter().cloned().collect()),
+            Selection::All => Query::All,
+        };
+        let mut found: Vec<NamedArn> = gaps
+            .note(aws.target_groups(&query).await)?
+            .into_iter()
+            .map(|live| NamedArn {
+                name: live.name,
+                arn: live.arn.0,
+            })
+            .collect();
+        found.sort_by(|left, right| (&left.name, &left.arn).cmp(&(&right.name, &right.arn)));
+        Some(found)
+    };
+    let prefix_lists = async {
+        match needs.prefix_lists {
+            true => gaps.note(aws.prefix_lists().await),
+            false => None,
+        }
+    };
+    let account_limits = async {
+        match needs.account_limits {
+            true => gaps.note(aws.account_limits().await),
+            false => None,
+        }
+    };
+    let (certificates, web_acls, trust_stores, target_groups, prefix_lists, account_limits) = futures::join!(
+        certificates,
+        web_acls,
+        trust_stores,
+        target_groups,
+        prefix_lists,
+        account_limits
+    );
+    let facts = Facts {
+        certificates,
+        web_acls,
+        trust_stores,
+        target_groups,
+        prefix_lists,
+        account_limits,
+        ..Facts::default()
+    };
+    (facts, gaps.into_inner())
+}
+
+/// With routes only where no subnet says by a tag that it is meant for a scheme (ingress-model §3.4), and with the types
+/// of zones only where one may not be an availability zone: these take more calls.
+async fn subnets(aws: &dyn AwsRead, wanted: &FactsWanted, gaps: &Gaps) -> Option<Vec<Subnet>> {
+    let needs = &wanted.needs;
+    if needs.schemes.is_empty() {
         return None;
     }
-    let found = gaps.note(aws.subnets(false).await)?;
+    let mut found = gaps.note(aws.subnets(needs.routes).await)?;
     let tagged = |scheme: &Scheme| {
         let role = match scheme {
             Scheme::InternetFacing => tags::ROLE_ELB,
@@ -108,43 +174,87 @@ async fn subnets(
                 .is_some_and(|value| ["", "1"].contains(&value.as_str()))
         })
     };
-    if schemes.iter().all(tagged) {
-        Some(found)
-    } else {
-        gaps.note(aws.subnets(true).await)
+    if !needs.routes && !needs.schemes.iter().all(tagged) {
+        found = gaps.note(aws.subnets(true).await)?;
     }
+    if found
+        .iter()
+        .any(|subnet| !is_availability_zone(&subnet.az, &wanted.region))
+    {
+        let types = gaps.note(aws.zone_types().await)?;
+        for subnet in &mut found {
+            subnet.zone_type = types.get(&subnet.az).cloned();
+        }
+    }
+    Some(found)
+}
+
+/// The region's name and one letter: local and wavelength zones have longer names.
+fn is_availability_zone(zone: &str, region: &str) -> bool {
+    let letter = zone.strip_prefix(region).unwrap_or_default();
+    letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_lowercase())
 }
 
 type InstanceGroups = BTreeMap<String, Vec<SecurityGroupId>>;
 
-async fn groups_of_instances(
+/// Groups of the nodes' interfaces and those that users name: by id in one call, by name in one each.
+async fn groups(
     aws: &dyn AwsRead,
-    instances: Option<&BTreeSet<String>>,
+    wanted: &FactsWanted,
     gaps: &Gaps,
 ) -> (Option<InstanceGroups>, Option<Vec<SecurityGroupFact>>) {
-    let Some(instances) = instances else {
-        return (None, None);
+    let of_instances = match &wanted.instances {
+        None => None,
+        Some(instances) => {
+            let instances: Vec<String> = instances.iter().cloned().collect();
+            let Some(groups) = gaps.note(aws.instance_groups(&instances).await) else {
+                return (None, None);
+            };
+            Some(groups)
+        }
     };
-    let instances: Vec<String> = instances.iter().cloned().collect();
-    let Some(groups) = gaps.note(aws.instance_groups(&instances).await) else {
-        return (None, None);
-    };
-    let ids: BTreeSet<_> = groups.values().flatten().cloned().collect();
-    if ids.is_empty() {
-        return (Some(groups), Some(Vec::new()));
+    let mut ids: BTreeSet<SecurityGroupId> = of_instances
+        .iter()
+        .flat_map(InstanceGroups::values)
+        .flatten()
+        .cloned()
+        .collect();
+    let mut queries = Vec::new();
+    match &wanted.needs.security_groups {
+        Selection::All => {
+            ids.clear();
+            queries.push(GroupQuery::Tags(BTreeMap::new()));
+        }
+        nothing if nothing.is_nothing() && of_instances.is_none() => return (None, None),
+        Selection::Named(names) => {
+            for name in names {
+                if is_group_id(name) {
+                    ids.insert(SecurityGroupId::from(name.as_str()));
+                } else {
+                    let tag = (NAME_TAG.to_owned(), Some(name.clone()));
+                    queries.push(GroupQuery::Tags([tag].into()));
+                }
+            }
+        }
     }
-    let query = GroupQuery::Ids(ids.into_iter().collect());
-    let facts = gaps.note(aws.security_groups(&query).await).map(|found| {
-        found
-            .into_iter()
-            .map(|group| SecurityGroupFact {
-                id: group.id,
+    if !ids.is_empty() {
+        queries.insert(0, GroupQuery::Ids(ids.into_iter().collect()));
+    }
+    let mut facts: BTreeMap<SecurityGroupId, SecurityGroupFact> = BTreeMap::new();
+    for query in queries {
+        let Some(found) = gaps.note(aws.security_groups(&query).await) else {
+            return (of_instances, None);
+        };
+        facts.extend(found.into_iter().map(|group| {
+            let fact = SecurityGroupFact {
+                id: group.id.clone(),
                 name: group.name,
                 tags: group.tags,
-            })
-            .collect()
-    });
-    (Some(groups), facts)
+            };
+            (group.id, fact)
+        }));
+    }
+    (of_instances, Some(facts.into_values().collect()))
 }
 
 /// The EC2 instances behind the nodes: the last part of `aws:///ZONE/i-…`.

@@ -16,7 +16,7 @@ use crate::{
             Condition, HealthCheck, ListenerSpec, LoadBalancerSpec, Matcher, RuleAction, RuleSpec,
             Scheme, Target, TargetGroupSpec, TargetType, WeightedTargetGroup,
         },
-        facts::Node,
+        facts::{Node, needs::Needs},
         iam::{PolicySpec, RoleSpec},
         net::{Permission, PermissionSource, SecurityGroupSpec, Tags},
         tags,
@@ -598,11 +598,13 @@ fn facts_wanted() -> FactsWanted {
         region: "eu-central-1".into(),
         cluster: CLUSTER.into(),
         vpc_id: VPC.into(),
-        vpc_cidrs: false,
         identity: true,
-        eks: true,
-        subnets_for: BTreeSet::from([Scheme::InternetFacing]),
         instances: Some(BTreeSet::from(["i-00000000000000001".to_owned()])),
+        needs: Needs {
+            eks: true,
+            schemes: BTreeSet::from([Scheme::InternetFacing]),
+            ..Needs::default()
+        },
     }
 }
 
@@ -648,7 +650,7 @@ async fn routes_are_read_only_where_no_subnet_is_tagged_for_a_scheme() {
     let mut wanted = facts_wanted();
     facts(&account, &wanted).await;
     assert_eq!(calls(&account)["DescribeSubnets"], 1);
-    wanted.subnets_for.insert(Scheme::Internal);
+    wanted.needs.schemes.insert(Scheme::Internal);
     account.forget_calls();
     facts(&account, &wanted).await;
     assert!(calls(&account)["DescribeSubnets"] > 1);

@@ -213,6 +213,7 @@ async fn facts_that_could_not_be_read_are_absent_and_the_rest_is_there() {
         nodes: true,
         ingress_classes: true,
         declared_classes: BTreeSet::from(["declared".to_owned()]),
+        ..FactsWanted::default()
     };
     let (found, gaps) = facts(&fake, &wanted).await;
     assert_eq!(found.services, None);

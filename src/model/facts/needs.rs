@@ -1,0 +1,284 @@
+//! Which facts a commit's manifests need: what nobody asks for is not looked up.
+//!
+//! A little too much costs a call; too little is a problem that the manifests do not deserve. So a value that does not
+//! follow its grammar needs nothing, and everything that might be asked for counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Facts;
+use crate::{
+    manifest::{
+        Ingress, Manifests,
+        annotation::{
+            IngressOptions, Setting,
+            options::{ForwardTo, RuleAction},
+            value::{Protocol, Scheme},
+        },
+        ingress::{IngressClassParams, IngressClassParamsSpec},
+    },
+    model::settings::Settings,
+};
+
+/// What is to be looked up beside what every pass needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// ARN and issuer of the EKS cluster.
+    pub eks: bool,
+    /// Subnets, fit to choose from for balancers of these schemes.
+    pub schemes: BTreeSet<Scheme>,
+    /// Whether each subnet is public is told even where tags decide.
+    pub routes: bool,
+    /// The VPC's address ranges.
+    pub vpc_cidrs: bool,
+    /// Subnets by id or name.
+    pub subnets: BTreeSet<String>,
+    /// Beside those of the nodes.
+    pub security_groups: Selection,
+    pub certificates: Option<CertificateNeeds>,
+    pub web_acls: bool,
+    pub trust_stores: bool,
+    /// By name.
+    pub target_groups: Selection,
+    pub prefix_lists: bool,
+    pub account_limits: bool,
+    /// Labels of namespaces that git does not hold.
+    pub namespaces: bool,
+    /// `namespace/name` of Secrets that git does not hold.
+    pub secrets: BTreeSet<String>,
+}
+
+/// Some of what there is, or all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    Named(BTreeSet<String>),
+    All,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self::Named(BTreeSet::new())
+    }
+}
+
+impl Selection {
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Named(names) if names.is_empty())
+    }
+}
+
+/// What of a certificate takes calls of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CertificateNeeds {
+    pub authorities: bool,
+    pub tags: bool,
+}
+
+/// From this many rules or Ingresses on, limits are read: AWS grants no account less than four times as much
+/// (aws-deploy §10.1).
+const FEW_RULES: usize = 25;
+const FEW_INGRESSES: usize = 12;
+
+impl Needs {
+    /// Everything that can be looked up without knowing any manifests.
+    pub fn everything(settings: &Settings) -> Self {
+        Self {
+            eks: true,
+            schemes: [Scheme::Internal, Scheme::InternetFacing].into(),
+            routes: true,
+            vpc_cidrs: true,
+            subnets: BTreeSet::new(),
+            security_groups: Selection::All,
+            certificates: Some(CertificateNeeds {
+                authorities: true,
+                tags: settings.gates.enable_certificate_management,
+            }),
+            web_acls: true,
+            trust_stores: true,
+            target_groups: Selection::All,
+            prefix_lists: true,
+            account_limits: true,
+            namespaces: true,
+            secrets: BTreeSet::new(),
+        }
+    }
+
+    pub fn of(manifests: &Manifests, settings: &Settings) -> Self {
+        let mut needs = Self {
+            eks: !manifests.iam_service_accounts.is_empty(),
+            account_limits: may_be_many(manifests),
+            ..Self::default()
+        };
+        let params = params_by_class(manifests);
+        for ingress in &manifests.ingresses {
+            let class = ingress.class_name.as_ref().map(|name| name.value.as_str());
+            let params = class.and_then(|class| params.get(class)).copied();
+            needs.ingress(ingress, params, manifests, settings);
+        }
+        for service in &manifests.services {
+            let namespace = &service.reference.namespace;
+            needs.sign_in(namespace, &service.options, manifests);
+        }
+        needs
+    }
+
+    fn ingress(
+        &mut self,
+        ingress: &Ingress,
+        params: Option<&IngressClassParamsSpec>,
+        manifests: &Manifests,
+        settings: &Settings,
+    ) {
+        let options = &ingress.options;
+        let balancer = &options.load_balancer;
+        let scheme = params
+            .and_then(|params| params.scheme.as_ref())
+            .map(|scheme| scheme.value)
+            .or_else(|| good(&balancer.scheme).copied());
+        self.schemes
+            .insert(scheme.unwrap_or(settings.default_scheme));
+        let nlb = &options.frontend_nlb;
+        if good(&nlb.enable) == Some(&true) {
+            let scheme = good(&nlb.scheme).copied();
+            self.schemes.insert(scheme.unwrap_or(Scheme::Internal));
+        }
+        let lists = [&balancer.subnets, &nlb.subnets];
+        self.subnets
+            .extend(lists.into_iter().filter_map(good).flatten().cloned());
+        let of_params = params
+            .and_then(|params| params.subnets.as_ref())
+            .and_then(|subnets| subnets.value.ids.as_ref());
+        self.subnets
+            .extend(of_params.into_iter().flatten().cloned());
+        if let Selection::Named(groups) = &mut self.security_groups {
+            let lists = [&balancer.security_groups, &nlb.security_groups];
+            groups.extend(lists.into_iter().filter_map(good).flatten().cloned());
+        }
+        if discovers_certificates(options, params) {
+            self.certificates = Some(CertificateNeeds {
+                authorities: !settings.flags.allowed_certificate_authority_arns.is_empty(),
+                tags: settings.gates.enable_certificate_management,
+            });
+        }
+        let acl = params
+            .and_then(|params| params.wafv2_acl_name.as_ref())
+            .map(|name| &name.value)
+            .filter(|name| !name.is_empty())
+            .or_else(|| good(&options.add_on.wafv2_acl_name));
+        self.web_acls |= acl.is_some_and(|name| !name.is_empty() && name != "none");
+        self.trust_stores |= good(&options.listener.mutual_authentication)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter_map(|entry| entry.trust_store.as_ref())
+            .any(|store| !store.starts_with("arn:"));
+        if let Selection::Named(names) = &mut self.target_groups {
+            names.extend(named_target_groups(options));
+        }
+        self.namespaces |= params.is_some_and(|params| params.namespace_selector.is_some())
+            && !manifests.namespaces.contains_key(&ingress.namespace);
+        self.sign_in(&ingress.namespace, options, manifests);
+    }
+
+    /// The Secret with the client's id and secret: of an Ingress or of a Service, always in its own namespace.
+    fn sign_in(&mut self, namespace: &str, options: &IngressOptions, manifests: &Manifests) {
+        if let Some(oidc) = good(&options.auth.idp_oidc)
+            && !oidc.secret_name.is_empty()
+        {
+            let key = format!("{namespace}/{}", oidc.secret_name);
+            if !manifests.secrets.contains_key(&key) {
+                self.secrets.insert(key);
+            }
+        }
+    }
+
+    /// Whether everything that the manifests name is among what was looked up: of a name that is missing, it may have
+    /// come since.
+    pub fn finds_all_names(&self, facts: &Facts) -> bool {
+        let groups = facts.security_groups.as_deref().unwrap_or_default();
+        let subnets = facts.subnets.as_deref().unwrap_or_default();
+        let names = match &self.security_groups {
+            Selection::Named(names) => names,
+            Selection::All => return false,
+        };
+        let has_group = |name: &String| {
+            groups
+                .iter()
+                .any(|group| group.id.as_str() == name || group.tags.get(NAME_TAG) == Some(name))
+        };
+        let has_subnet = |name: &String| {
+            subnets
+                .iter()
+                .any(|subnet| subnet.id.as_str() == name || subnet.tags.get(NAME_TAG) == Some(name))
+        };
+        names.iter().all(has_group) && self.subnets.iter().all(has_subnet)
+    }
+}
+
+/// The tag by which security groups and subnets are named.
+pub const NAME_TAG: &str = "Name";
+
+/// Whether a user's name of a security group is its id.
+pub fn is_group_id(name: &str) -> bool {
+    name.starts_with("sg-")
+}
+
+fn good<T>(setting: &Option<Setting<T>>) -> Option<&T> {
+    setting.as_ref().and_then(Setting::good)
+}
+
+fn params_by_class(manifests: &Manifests) -> BTreeMap<&str, &IngressClassParamsSpec> {
+    let by_name: BTreeMap<&str, &IngressClassParams> = manifests
+        .params
+        .iter()
+        .map(|params| (params.name.as_str(), params))
+        .collect();
+    manifests
+        .classes
+        .iter()
+        .filter_map(|class| {
+            let (_, _, name) = &class.parameters.as_ref()?.value;
+            Some((class.name.as_str(), &by_name.get(name.as_str())?.spec))
+        })
+        .collect()
+}
+
+/// ingress-model §4.2: an HTTPS port, and nobody names a certificate.
+fn discovers_certificates(
+    options: &IngressOptions,
+    params: Option<&IngressClassParamsSpec>,
+) -> bool {
+    let listener = &options.listener;
+    let explicit = params.is_some_and(|params| !params.certificate_arns.is_empty())
+        || good(&listener.certificate_arns).is_some_and(|arns| !arns.is_empty());
+    let https = good(&listener.listen_ports)
+        .is_some_and(|ports| ports.iter().any(|port| port.protocol == Protocol::Https));
+    https && !explicit
+}
+
+fn named_target_groups(options: &IngressOptions) -> impl Iterator<Item = String> {
+    options
+        .rule
+        .actions
+        .values()
+        .filter_map(Setting::good)
+        .flat_map(|action| match action {
+            RuleAction::Forward { targets, .. } => targets.as_slice(),
+            _ => &[],
+        })
+        .filter_map(|target| match &target.to {
+            ForwardTo::TargetGroupName(name) => Some(name.clone()),
+            _ => None,
+        })
+}
+
+fn may_be_many(manifests: &Manifests) -> bool {
+    let rules: usize = manifests
+        .ingresses
+        .iter()
+        .flat_map(|ingress| &ingress.rules)
+        .map(|rule| rule.paths.len())
+        .sum();
+    rules > FEW_RULES || manifests.ingresses.len() > FEW_INGRESSES
+}
+
+#[cfg(test)]
+mod tests;
