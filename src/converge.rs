@@ -26,6 +26,7 @@ pub mod admission;
 pub mod finish;
 pub mod load;
 pub mod preview;
+pub mod survey;
 pub mod world;
 
 use load::Loaded;

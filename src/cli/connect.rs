@@ -1,6 +1,8 @@
 //! From the configuration to clients: what `run` and a `plan` without a daemon share.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
+
+use futures::FutureExt;
 
 use super::{CliError, Exit, client};
 use crate::{
@@ -14,10 +16,13 @@ use crate::{
     converge::{
         Context,
         preview::{self, Preview, PreviewTarget},
+        survey,
         world::World,
     },
     daemon,
-    model::{call::chain, client::ClientCredentials, group::SecretRef},
+    model::{
+        call::chain, client::ClientCredentials, facts::Facts, group::SecretRef, observed::Gap,
+    },
     report::Reporter,
     source::Mirror,
     store::Store,
@@ -133,5 +138,22 @@ pub fn preview(places: &client::Places, target: &PreviewTarget) -> Result<Previe
         preview::preview(&cx, target.clone())
             .await
             .map_err(|error| CliError::new(Exit::from_code(error.exit), error.message))
+    })
+}
+
+/// All that account and cluster tell, with what could not be read. `secrets`: those to look at, as `namespace/name`.
+///
+/// # Errors
+/// The cluster's kubeconfig cannot be used.
+pub fn facts(config: &Config, secrets: BTreeSet<String>) -> Result<(Facts, Vec<Gap>), CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(Exit::Failed, format!("no threads: {error}")))?;
+    runtime.block_on(async {
+        let (aws, cluster) = (aws(config).await, cluster(config).await?);
+        Ok(survey::survey(&aws, &cluster, config, secrets)
+            .boxed()
+            .await)
     })
 }

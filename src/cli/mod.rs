@@ -11,6 +11,8 @@ pub mod client;
 pub mod completions;
 #[cfg(feature = "live")]
 pub mod connect;
+#[cfg(feature = "live")]
+pub mod facts;
 pub mod facts_file;
 pub mod history;
 pub mod logging;
@@ -129,6 +131,9 @@ pub enum Verb {
     Plan(plan::PlanArgs),
     /// Print the model that the manifests ask for, in our own words or as AWS Load Balancer Controller logs it
     Render(render::RenderArgs),
+    /// Write what account and cluster say to a file, for working without them
+    #[cfg(feature = "live")]
+    Facts(facts::FactsArgs),
     /// Show how things are
     Status(status::StatusArgs),
     /// Show the commits that were seen and what became of them
@@ -238,6 +243,8 @@ pub fn run(cli: Cli) -> Result<Exit, CliError> {
         Verb::Check(args) => check::check(&cli.common, &args),
         Verb::Plan(args) => plan::plan(&cli.common, &args),
         Verb::Render(args) => render::render(&cli.common, &args),
+        #[cfg(feature = "live")]
+        Verb::Facts(args) => facts::facts(&cli.common, &args),
         Verb::Status(args) => status::status(&cli.common, &args),
         Verb::History(args) => history::history(&cli.common, &args),
         Verb::Completions(args) => completions::completions(&args),

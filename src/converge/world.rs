@@ -30,7 +30,7 @@ mod identity;
 mod observing;
 mod scope;
 
-pub use facts::{everything, facts};
+pub use facts::facts;
 pub use identity::{offline_settings, other_controller, pin, target_type};
 pub use observing::observe;
 pub use scope::{Looked, dry_run, missing_rights, rebuild, scope};

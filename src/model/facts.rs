@@ -196,6 +196,36 @@ pub struct LoadBalancerFact {
 }
 
 impl Facts {
+    /// Both readings in one; what both tell is taken from the first.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            account: self.account.or(other.account),
+            partition: self.partition.or(other.partition),
+            region: self.region.or(other.region),
+            cluster: self.cluster.or(other.cluster),
+            cluster_arn: self.cluster_arn.or(other.cluster_arn),
+            oidc_issuer: self.oidc_issuer.or(other.oidc_issuer),
+            vpc: self.vpc.or(other.vpc),
+            subnets: self.subnets.or(other.subnets),
+            security_groups: self.security_groups.or(other.security_groups),
+            services: self.services.or(other.services),
+            nodes: self.nodes.or(other.nodes),
+            instance_groups: self.instance_groups.or(other.instance_groups),
+            load_balancers: self.load_balancers.or(other.load_balancers),
+            certificates: self.certificates.or(other.certificates),
+            prefix_lists: self.prefix_lists.or(other.prefix_lists),
+            web_acls: self.web_acls.or(other.web_acls),
+            trust_stores: self.trust_stores.or(other.trust_stores),
+            target_groups: self.target_groups.or(other.target_groups),
+            ipam_pools: self.ipam_pools.or(other.ipam_pools),
+            coip_pools: self.coip_pools.or(other.coip_pools),
+            account_limits: self.account_limits.or(other.account_limits),
+            secrets: self.secrets.or(other.secrets),
+            namespaces: self.namespaces.or(other.namespaces),
+            ingress_classes: self.ingress_classes.or(other.ingress_classes),
+        }
+    }
+
     pub fn service(&self, service: &ServiceRef) -> Option<&ServiceFact> {
         self.services.as_ref()?.get(&service.to_string())
     }

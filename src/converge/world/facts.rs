@@ -34,7 +34,23 @@ pub async fn facts(cx: &Context, manifests: &Manifests) -> (Facts, Vec<Gap>) {
         namespaces: needs.namespaces,
         secrets: needs.secrets.clone(),
     };
-    let (mut facts, mut gaps) = read(cx, &wanted, &needs).await;
+    let (cluster, mut gaps) = observe::cluster::facts(&*cx.cluster, &wanted).boxed().await;
+    let instances = cluster
+        .nodes
+        .as_deref()
+        .map(observe::aws::instance_ids)
+        .unwrap_or_default();
+    let (aws, unread) = aws_facts(cx, &needs, instances).await;
+    gaps.extend(unread);
+    let (named, unread) = observe::aws::lookups(&*cx.aws, &needs).boxed().await;
+    gaps.extend(unread);
+    let (load_balancers, unread) = load_balancers(cx).await;
+    gaps.extend(unread);
+    let balancers = Facts {
+        load_balancers,
+        ..Facts::default()
+    };
+    let mut facts = cluster.and(aws).and(named).and(balancers);
     // Nothing waits for limits: where they may not be read, there is no forecast.
     gaps.retain(|gap| {
         let of_limits = gap.what == LIMITS;
@@ -58,63 +74,9 @@ pub async fn facts(cx: &Context, manifests: &Manifests) -> (Facts, Vec<Gap>) {
     (facts, gaps)
 }
 
-/// All that account and cluster tell, whatever any manifests need: for a facts file. `secrets`: those to look at, as
-/// `namespace/name`.
-pub async fn everything(cx: &Context, secrets: BTreeSet<String>) -> (Facts, Vec<Gap>) {
-    let needs = Needs {
-        secrets,
-        ..Needs::everything(&cx.world.settings(&cx.config))
-    };
-    let wanted = observe::cluster::FactsWanted {
-        all_services: true,
-        nodes: true,
-        ingress_classes: true,
-        namespaces: needs.namespaces,
-        secrets: needs.secrets.clone(),
-        ..observe::cluster::FactsWanted::default()
-    };
-    read(cx, &wanted, &needs).await
-}
-
 /// The call that tells an account's limits, as gaps name it.
 const LIMITS: &str = "elasticloadbalancing:DescribeAccountLimits";
 
-async fn read(
-    cx: &Context,
-    wanted: &observe::cluster::FactsWanted,
-    needs: &Needs,
-) -> (Facts, Vec<Gap>) {
-    let (mut facts, mut gaps) = observe::cluster::facts(&*cx.cluster, wanted).boxed().await;
-    let instances = facts
-        .nodes
-        .as_deref()
-        .map(observe::aws::instance_ids)
-        .unwrap_or_default();
-    let (aws, unread) = aws_facts(cx, needs, instances).await;
-    gaps.extend(unread);
-    let (named, unread) = observe::aws::lookups(&*cx.aws, needs).boxed().await;
-    gaps.extend(unread);
-    let (balancers, unread) = load_balancers(cx).await;
-    gaps.extend(unread);
-    facts.account = aws.account;
-    facts.partition = aws.partition;
-    facts.region = Some(cx.config.aws.region.clone());
-    facts.cluster = Some(cx.config.cluster.name.clone());
-    facts.cluster_arn = aws.cluster_arn;
-    facts.oidc_issuer = aws.oidc_issuer;
-    facts.vpc = aws.vpc;
-    facts.subnets = aws.subnets;
-    facts.security_groups = aws.security_groups;
-    facts.instance_groups = aws.instance_groups;
-    facts.load_balancers = balancers;
-    facts.certificates = named.certificates;
-    facts.web_acls = named.web_acls;
-    facts.trust_stores = named.trust_stores;
-    facts.target_groups = named.target_groups;
-    facts.prefix_lists = named.prefix_lists;
-    facts.account_limits = named.account_limits;
-    (facts, gaps)
-}
 async fn load_balancers(cx: &Context) -> (Option<BTreeMap<String, LoadBalancerFact>>, Vec<Gap>) {
     let scan = {
         let state = cx.world.state();
