@@ -17,15 +17,18 @@ use crate::{
     model::{
         desired::{Desired, Waiting},
         facts::Facts,
+        group::build,
         observed::Gap,
         previous::PreviousSet,
+        quota::Peak,
     },
     plan::{
         Inputs, guard,
         op::{Held, Plan},
+        peak,
         render::{self, Tone},
     },
-    problem::{self, Problem, Severity},
+    problem::{self, Problem, Severity, codes},
     report::text::paint,
     source::snapshot::Snapshot,
     store,
@@ -288,11 +291,35 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
             options: &options,
         };
         preview.unread.extend(self::unread(&observed.gaps));
-        preview.plans.push(store::redact(&half.plan(&inputs)));
+        let plan = half.plan(&inputs);
+        if half == super::Half::Route {
+            let peaks = peak::peaks(&plan, &observed);
+            forecast(cx, &parsed.value, &facts, &peaks, &mut preview.problems);
+        }
+        preview.plans.push(store::redact(&plan));
     }
     preview.unread.sort();
     preview.unread.dedup();
     Ok(preview)
+}
+
+/// What will not fit the account's limits, in place of what was said of them when only the end was known.
+fn forecast(
+    cx: &Context,
+    manifests: &manifest::Manifests,
+    facts: &Facts,
+    peaks: &BTreeMap<String, Peak>,
+    problems: &mut Vec<Problem>,
+) {
+    if facts.account_limits.is_none() {
+        return;
+    }
+    let settings = load::settings(cx);
+    let groups = build::build_all(manifests, facts, &settings).groups;
+    let of_quota = [codes::QUOTA_EXCEEDED, codes::QUOTA_NEAR];
+    problems.retain(|problem| !of_quota.contains(&problem.code.as_str()));
+    problems.extend(build::forecast(&groups, facts, &settings, peaks));
+    build::settle(problems);
 }
 
 fn unread<'a>(gaps: impl IntoIterator<Item = &'a Gap>) -> Vec<String> {

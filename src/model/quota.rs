@@ -6,7 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::group::{Action, Certificate, GroupModel, TargetGroupRef};
+use super::{
+    facts::Facts,
+    group::{Action, Certificate, GroupModel, TargetGroupRef},
+};
 use crate::{
     manifest::annotation::value::{Condition, Patterns, TargetType},
     problem::{Origin, Problem, codes},
@@ -40,11 +43,24 @@ pub struct Forecast<'a> {
     /// A limit that is not among them is not known, and nothing is said of it.
     pub limits: &'a BTreeMap<String, u64>,
     /// By group id.
-    pub groups: &'a BTreeMap<String, GroupModel>,
+    pub groups: &'a BTreeMap<&'a str, &'a GroupModel>,
     /// On the way there; without, only the end is judged.
     pub peaks: &'a BTreeMap<String, Peak>,
     /// Nodes that instance targets are made of, where they were read.
     pub nodes: Option<usize>,
+}
+
+/// Instances that are ready now: about what target groups of type instance will hold.
+pub fn ready_instances(facts: &Facts) -> Option<usize> {
+    let nodes = facts.nodes.as_ref()?.iter();
+    let ready = nodes.filter(|node| {
+        let id = node
+            .provider_id
+            .as_deref()
+            .and_then(|id| id.rsplit('/').next());
+        node.ready == "True" && id.is_some_and(|id| id.starts_with("i-"))
+    });
+    Some(ready.count())
 }
 
 /// What will not fit, and what hardly will.
@@ -52,7 +68,7 @@ pub fn forecast(of: Forecast<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (id, group) in of.groups {
         let name = format!("the balancer of group {id}");
-        let peak = of.peaks.get(id).copied().unwrap_or_default();
+        let peak = of.peaks.get(*id).copied().unwrap_or_default();
         let mut judge = |limit, things: Vec<Thing<'_>>, peak| {
             problems.extend(judge(&of, limit, &name, &things, peak));
         };
@@ -84,7 +100,11 @@ pub fn forecast(of: Forecast<'_>) -> Vec<Problem> {
         })
         .collect();
     problems.extend(judge(&of, BALANCERS, "this repository", &balancers, 0));
-    let target_groups: Vec<Thing<'_>> = of.groups.values().flat_map(own_target_groups).collect();
+    let target_groups: Vec<Thing<'_>> = of
+        .groups
+        .values()
+        .flat_map(|group| own_target_groups(group))
+        .collect();
     problems.extend(judge(
         &of,
         ALL_TARGET_GROUPS,

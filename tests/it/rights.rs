@@ -46,10 +46,17 @@ fn operations() -> BTreeSet<String> {
         ("IAM", "iam"),
         ("STS", "sts"),
         ("EKS", "eks"),
+        ("ACM", "acm"),
+        ("WAF", "wafv2"),
     ]);
     let mut found = BTreeSet::new();
-    for directory in ["ec2", "elb", "iam"] {
-        for file in ["read.rs", "write.rs"] {
+    for (directory, files) in [
+        ("ec2", ["read.rs", "write.rs"]),
+        ("elb", ["read.rs", "write.rs"]),
+        ("iam", ["read.rs", "write.rs"]),
+        ("", ["acm.rs", "lookup.rs"]),
+    ] {
+        for file in files {
             let path = checkout("src/aws/sdk").join(directory).join(file);
             let text = fs::read_to_string(&path).expect("a file of the adapter");
             // A macro's calls name their operations where it is used.
@@ -115,6 +122,8 @@ fn the_policy_allows_each_operation_and_nothing_else() {
         "iam:DeleteRole",
         "ec2:CreateTags",
         "elasticloadbalancing:ModifyRule",
+        "acm:DescribeCertificate",
+        "wafv2:ListWebACLs",
     ] {
         assert!(
             operations.contains(sample),
@@ -136,8 +145,10 @@ fn the_policy_allows_each_operation_and_nothing_else() {
 #[test]
 fn the_policy_is_confined_wherever_aws_can_confine_it() {
     // What AWS authorises for `*` only (aws-deploy.md §8.1, irsa.md §9.7).
-    const EVERYWHERE: [&str; 4] = [
+    const EVERYWHERE: [&str; 6] = [
         "sts:GetCallerIdentity",
+        "acm:ListCertificates",
+        "wafv2:ListWebACLs",
         "iam:ListRoles",
         "iam:ListPolicies",
         "ec2:Describe",

@@ -14,6 +14,7 @@ use crate::{
     model::{
         desired::Member,
         facts::Facts,
+        quota::{self, Forecast, Peak},
         settings::{Checks, Settings},
     },
     problem::{Problem, Severity, codes},
@@ -59,6 +60,7 @@ pub fn build_all(manifests: &Manifests, facts: &Facts, settings: &Settings) -> G
     }
     refuse_equal_names(&mut groups, &told);
     problems.extend(told.finish());
+    problems.extend(forecast(&groups, facts, settings, &BTreeMap::new()));
     settle(&mut problems);
     GroupsResult {
         groups,
@@ -81,6 +83,33 @@ fn refuse_equal_names(groups: &mut BTreeMap<String, Built<GroupModel>>, report: 
     for id in refused {
         groups.insert(id, Err(Refused));
     }
+}
+
+/// What will not fit the account's limits, where they were read. `peaks`: by group id, the most there is on the way.
+pub fn forecast(
+    groups: &BTreeMap<String, Built<GroupModel>>,
+    facts: &Facts,
+    settings: &Settings,
+    peaks: &BTreeMap<String, Peak>,
+) -> Vec<Problem> {
+    let Some(limits) = &facts.account_limits else {
+        return Vec::new();
+    };
+    let groups = groups
+        .iter()
+        .filter_map(|(id, built)| Some((id.as_str(), built.as_ref().ok()?)))
+        .collect();
+    let report = Report::new(settings);
+    let forecast = quota::forecast(Forecast {
+        limits,
+        groups: &groups,
+        peaks,
+        nodes: quota::ready_instances(facts),
+    });
+    for problem in forecast {
+        report.add(problem);
+    }
+    report.finish()
 }
 
 /// Puts problems in order; of one told twice at one place the more severe stays.

@@ -1,1 +1,299 @@
+use super::*;
+use crate::{
+    id::ObjectRef,
+    manifest::{
+        ServiceRef,
+        annotation::value::{IpAddressType, Protocol, ProtocolVersion, Scheme},
+        ingress::PortRef,
+    },
+    model::{
+        desired::Member,
+        group::{
+            AddOns, HealthCheck, HealthCheckPort, Listener, LoadBalancer, Matcher, Rule,
+            TargetGroup, TargetGroupBinding, WeightedTargetGroup,
+        },
+    },
+    problem::Severity,
+};
 
+fn at(line: u32) -> Origin {
+    Origin::new("app.yaml", line, 1)
+}
+
+fn member_of(name: &str, line: u32) -> Member {
+    Member {
+        reference: ObjectRef {
+            api_version: "networking.k8s.io/v1".into(),
+            kind: "Ingress".into(),
+            namespace: Some("shop".into()),
+            name: name.into(),
+        },
+        origin: at(line),
+    }
+}
+
+fn rule(line: u32, member: usize) -> Rule {
+    Rule {
+        origin: at(line),
+        member,
+        conditions: Vec::new(),
+        actions: Vec::new(),
+        transforms: Vec::new(),
+        tags: Default::default(),
+    }
+}
+
+fn forward(arns: &[&str]) -> Action {
+    let target_groups = arns.iter().map(|arn| WeightedTargetGroup {
+        target_group: TargetGroupRef::Arn((*arn).into()),
+        weight: Some(1),
+    });
+    Action::Forward {
+        target_groups: target_groups.collect(),
+        stickiness: None,
+    }
+}
+
+fn listener(rules: Vec<Rule>, certificates: &[&str]) -> Listener {
+    Listener {
+        origin: at(5),
+        protocol: Protocol::Https,
+        default_actions: Vec::new(),
+        certificates: certificates
+            .iter()
+            .map(|arn| Certificate::Arn((*arn).into()))
+            .collect(),
+        ssl_policy: None,
+        mutual_authentication: None,
+        attributes: Default::default(),
+        tags: Default::default(),
+        rules,
+    }
+}
+
+fn target_group(line: u32, target_type: TargetType) -> TargetGroup {
+    TargetGroup {
+        origin: at(line),
+        member: 0,
+        name: None,
+        target_type,
+        port: None,
+        protocol: Protocol::Http,
+        protocol_version: ProtocolVersion::Http1,
+        is_ipv6: false,
+        target_control_port: None,
+        health_check: HealthCheck {
+            port: Some(HealthCheckPort::TrafficPort),
+            protocol: Protocol::Http,
+            path: "/".into(),
+            matcher: Matcher::HttpCode("200".into()),
+            interval_seconds: 15,
+            timeout_seconds: 5,
+            healthy_threshold_count: 2,
+            unhealthy_threshold_count: 2,
+        },
+        attributes: Default::default(),
+        tags: Default::default(),
+        binding: TargetGroupBinding {
+            service: ServiceRef {
+                namespace: "shop".into(),
+                name: "web".into(),
+            },
+            port: PortRef::Number(80),
+            vpc_id: "vpc-1".into(),
+            node_selector: None,
+            multi_cluster: false,
+            networking: None,
+        },
+    }
+}
+
+fn group(listeners: Vec<Listener>, target_groups: Vec<TargetGroup>) -> GroupModel {
+    GroupModel {
+        members: vec![member_of("a", 1), member_of("b", 2)],
+        security_group: None,
+        load_balancer: LoadBalancer {
+            name: "lb".into(),
+            scheme: Scheme::Internal,
+            ip_address_type: IpAddressType::Ipv4,
+            subnets: Vec::new(),
+            security_groups: Vec::new(),
+            customer_owned_ipv4_pool: None,
+            ipv4_ipam_pool: None,
+            minimum_capacity_units: None,
+            attributes: Default::default(),
+            tags: Default::default(),
+        },
+        listeners: (80..).zip(listeners).collect(),
+        target_groups: (0..)
+            .map(|number: u32| number.to_string())
+            .zip(target_groups)
+            .collect(),
+        certificates: BTreeMap::new(),
+        add_ons: AddOns::default(),
+        frontend_nlb: None,
+    }
+}
+
+fn with_rules(count: u32) -> GroupModel {
+    let rules = (0..count).map(|number| rule(10 + number, usize::from(number > 2)));
+    group(vec![listener(rules.collect(), &[])], Vec::new())
+}
+
+fn told_at(limits: &[(&str, u64)], model: &GroupModel, peak: Peak) -> Vec<Problem> {
+    let limits = limits
+        .iter()
+        .map(|(name, most)| ((*name).to_owned(), *most))
+        .collect();
+    forecast(Forecast {
+        limits: &limits,
+        groups: &[("shop/a", model)].into(),
+        peaks: &[("shop/a".to_owned(), peak)].into(),
+        nodes: Some(3),
+    })
+}
+
+fn told(limits: &[(&str, u64)], model: &GroupModel) -> Vec<Problem> {
+    told_at(limits, model, Peak::default())
+}
+
+#[test]
+fn what_goes_over_a_limit_is_a_problem_at_the_place_that_goes_over() {
+    let problems = told(&[(RULES, 4)], &with_rules(6));
+    let [problem] = &problems[..] else {
+        panic!("{problems:#?}");
+    };
+    assert_eq!(problem.severity, Severity::Problem);
+    assert_eq!(problem.code, codes::QUOTA_EXCEEDED);
+    // The fifth rule, of the second member.
+    assert_eq!(problem.origin, at(14));
+    assert_eq!(problem.object.as_deref(), Some("Ingress shop/b"));
+    assert_eq!(
+        problem.message,
+        "the balancer of group shop/a would have 6 rules, and 4 are allowed"
+    );
+    assert!(
+        problem
+            .hint
+            .as_ref()
+            .unwrap()
+            .contains("rules-per-application-load-balancer is 4")
+    );
+}
+
+#[test]
+fn what_comes_near_is_a_warning_and_the_rest_is_silent() {
+    let near = told(&[(RULES, 10)], &with_rules(9));
+    assert_eq!(near[0].severity, Severity::Warning);
+    assert_eq!(near[0].code, codes::QUOTA_NEAR);
+    assert!(near[0].message.contains("9 of the 10 rules"), "{near:#?}");
+    assert_eq!(
+        told(&[(RULES, 10)], &with_rules(10))[0].severity,
+        Severity::Warning
+    );
+    assert_eq!(told(&[(RULES, 10)], &with_rules(8)), []);
+}
+
+#[test]
+fn a_limit_that_is_not_known_is_no_limit() {
+    assert_eq!(told(&[], &with_rules(1000)), []);
+}
+
+#[test]
+fn the_way_there_may_pass_a_limit_with_a_warning() {
+    let peak = Peak {
+        rules: 7,
+        ..Peak::default()
+    };
+    let warned = told_at(&[(RULES, 6)], &with_rules(4), peak);
+    assert_eq!(warned[0].severity, Severity::Warning);
+    assert_eq!(
+        warned[0].message,
+        "the balancer of group shop/a would have up to 7 rules while this is carried out, and 6 are allowed; 4 in the end"
+    );
+}
+
+#[test]
+fn certificates_count_once_and_without_the_default_ones() {
+    let model = group(
+        vec![
+            listener(Vec::new(), &["a", "a", "b", "c"]),
+            listener(Vec::new(), &["a", "b"]),
+        ],
+        Vec::new(),
+    );
+    assert_eq!(told(&[(CERTIFICATES, 3)], &model), []);
+    let over = told(&[(CERTIFICATES, 1)], &model);
+    assert!(
+        over[0]
+            .message
+            .contains("2 certificates besides the default ones"),
+        "{over:#?}"
+    );
+}
+
+#[test]
+fn target_groups_of_others_count_for_the_balancer_and_targets_by_nodes() {
+    let mut first = rule(10, 0);
+    first.actions = vec![forward(&["x", "y"])];
+    let mut second = rule(11, 1);
+    second.actions = vec![forward(&["y"])];
+    let own = vec![
+        target_group(20, TargetType::Instance),
+        target_group(21, TargetType::Ip),
+    ];
+    let model = group(vec![listener(vec![first, second], &[])], own);
+    let over = told(&[(TARGET_GROUPS, 3)], &model);
+    assert!(over[0].message.contains("4 target groups"), "{over:#?}");
+    let in_region = told(&[(ALL_TARGET_GROUPS, 1)], &model);
+    assert_eq!(in_region[0].origin, at(21));
+    assert!(
+        in_region[0]
+            .message
+            .starts_with("this repository would have 2 target groups")
+    );
+    let targets = told(&[(TARGETS, 2)], &model);
+    assert!(targets[0].message.contains("3 targets"), "{targets:#?}");
+    let one_action = told(&[(ACTION_TARGET_GROUPS, 1)], &model);
+    assert_eq!((one_action.len(), &one_action[0].origin), (1, &at(10)));
+}
+
+#[test]
+fn a_value_with_too_many_wildcards_is_told_and_many_values_are_not() {
+    let with = |values: &[&str]| {
+        let mut one = rule(10, 0);
+        one.conditions = vec![Condition::PathPattern {
+            values: Patterns::Values(values.iter().map(|value| (*value).into()).collect()),
+        }];
+        told(
+            &[(WILDCARDS, 2)],
+            &group(vec![listener(vec![one], &[])], Vec::new()),
+        )
+    };
+    assert_eq!(with(&["/a*", "/b*", "/c*"]), []);
+    let over = with(&["/a", "/*/?/*"]);
+    assert!(
+        over[0].message.contains("\"/*/?/*\" has 3 wildcards"),
+        "{over:#?}"
+    );
+}
+
+#[test]
+fn balancers_and_listeners_are_counted() {
+    let model = group(
+        vec![listener(Vec::new(), &[]), listener(Vec::new(), &[])],
+        Vec::new(),
+    );
+    assert_eq!(
+        told(&[(LISTENERS, 1)], &model)[0].severity,
+        Severity::Problem
+    );
+    assert_eq!(
+        told(&[(BALANCERS, 1)], &model)[0].severity,
+        Severity::Warning
+    );
+    assert_eq!(
+        told(&[(BALANCERS, 0)], &model)[0].severity,
+        Severity::Problem
+    );
+}

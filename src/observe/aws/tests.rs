@@ -820,3 +820,5 @@ fn reading_the_rest_may_change_threads(
     check(facts(aws, wanted));
     check(load_balancers(aws, applied, None));
 }
+
+mod lookups;

@@ -6,6 +6,7 @@ use super::*;
 use crate::aws::governor::Rate;
 
 mod emulator;
+mod lookup;
 mod wire;
 
 /// Everything at one address, as fast as it goes, with keys that mean nothing.

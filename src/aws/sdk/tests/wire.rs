@@ -36,17 +36,17 @@ use crate::{
     },
 };
 
-type Answer = (u16, &'static str, String);
+pub(super) type Answer = (u16, &'static str, String);
 
 /// A server that gives prepared answers in turn, and what it was asked.
 #[derive(Clone, Default)]
-struct Wire {
+pub(super) struct Wire {
     answers: Arc<Mutex<Vec<Answer>>>,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Wire {
-    async fn start(answers: Vec<Answer>) -> (Self, Sdk) {
+    pub(super) async fn start(answers: Vec<Answer>) -> (Self, Sdk) {
         let wire = Self {
             answers: Arc::new(Mutex::new(answers.into_iter().rev().collect())),
             requests: Arc::default(),
@@ -60,7 +60,7 @@ impl Wire {
     }
 
     /// Bodies of all requests, decoded.
-    fn requests(&self) -> Vec<String> {
+    pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 
@@ -115,11 +115,11 @@ fn decoded(body: &str) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn xml(body: impl Into<String>) -> Answer {
+pub(super) fn xml(body: impl Into<String>) -> Answer {
     (200, "text/xml", body.into())
 }
 
-fn elb(operation: &str, result: &str) -> Answer {
+pub(super) fn elb(operation: &str, result: &str) -> Answer {
     xml(format!(
         r#"<{operation}Response xmlns="http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"><{operation}Result>{result}</{operation}Result><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></{operation}Response>"#
     ))

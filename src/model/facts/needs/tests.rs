@@ -1,1 +1,227 @@
+use super::*;
+use crate::{
+    id::RepoPath,
+    manifest::{ParseOptions, parse},
+    model::facts::{SecurityGroupFact, Subnet},
+    source::snapshot::Snapshot,
+};
 
+const CLASS: &str = "
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: { name: alb }
+spec:
+  controller: ingress.k8s.aws/alb
+  parameters: { apiGroup: elbv2.k8s.aws, kind: IngressClassParams, name: params }
+---
+";
+
+fn with(params: &str, annotations: &[(&str, &str)], more: &str) -> Needs {
+    let annotations: String = annotations
+        .iter()
+        .map(|(key, value)| format!("    alb.ingress.kubernetes.io/{key}: '{value}'\n"))
+        .collect();
+    let text = format!(
+        "{CLASS}apiVersion: elbv2.k8s.aws/v1beta1
+kind: IngressClassParams
+metadata: {{ name: params }}
+spec: {params}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: web
+  namespace: shop
+  annotations:
+    a: b
+{annotations}spec:
+  ingressClassName: alb
+  rules:
+    - host: example.com
+      http:
+        paths:
+          - path: /
+            pathType: Prefix
+            backend: {{ service: {{ name: web, port: {{ number: 80 }} }} }}
+---
+{more}"
+    );
+    let files = [(RepoPath::new("a.yaml"), text.into_bytes())].into();
+    let snapshot = Snapshot {
+        commit: None,
+        files,
+    };
+    let manifests = parse(&snapshot, &ParseOptions::default()).value;
+    assert_eq!(manifests.ingresses.len(), 1);
+    Needs::of(&manifests, &Settings::offline())
+}
+
+fn annotated(annotations: &[(&str, &str)]) -> Needs {
+    with("{}", annotations, "")
+}
+
+fn named(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn a_plain_ingress_needs_subnets_for_its_scheme_and_nothing_else() {
+    let plain = Needs {
+        schemes: [Scheme::Internal].into(),
+        ..Needs::default()
+    };
+    assert_eq!(annotated(&[]), plain);
+    let public = annotated(&[("scheme", "internet-facing")]);
+    assert_eq!(public.schemes, [Scheme::InternetFacing].into());
+    let by_class = with("{ scheme: internet-facing }", &[("scheme", "internal")], "");
+    assert_eq!(by_class.schemes, [Scheme::InternetFacing].into());
+    assert_eq!(
+        Needs::of(&Manifests::default(), &Settings::offline()),
+        Needs::default()
+    );
+}
+
+#[test]
+fn certificates_are_needed_for_https_without_one() {
+    let https = ("listen-ports", r#"[{"HTTPS": 443}]"#);
+    let found = Some(CertificateNeeds::default());
+    assert_eq!(annotated(&[https]).certificates, found);
+    let http = ("listen-ports", r#"[{"HTTP": 80}]"#);
+    assert_eq!(annotated(&[http]).certificates, None);
+    let arn = "arn:aws:acm:us-east-1:123456789012:certificate/a";
+    let explicit = annotated(&[https, ("certificate-arn", arn)]);
+    assert_eq!(explicit.certificates, None);
+    let empty = annotated(&[https, ("certificate-arn", "")]);
+    assert_eq!(empty.certificates, found);
+    let by_class = with(&format!("{{ certificateArn: [\"{arn}\"] }}"), &[https], "");
+    assert_eq!(by_class.certificates, None);
+}
+
+#[test]
+fn authorities_and_tags_are_needed_where_the_settings_ask() {
+    let mut settings = Settings::offline();
+    settings.flags.allowed_certificate_authority_arns = named(&["arn:ca"]);
+    settings.gates.enable_certificate_management = true;
+    let everything = Needs::everything(&settings).certificates.unwrap();
+    assert!(everything.authorities && everything.tags);
+    let everything = Needs::everything(&Settings::offline())
+        .certificates
+        .unwrap();
+    assert!(everything.authorities && !everything.tags);
+}
+
+#[test]
+fn names_are_looked_up_and_arns_are_not() {
+    let needs = annotated(&[
+        ("security-groups", "sg-1, edge"),
+        ("subnets", "subnet-1, public-b"),
+        ("wafv2-acl-name", "edge"),
+        (
+            "mutual-authentication",
+            r#"[{"port": 443, "mode": "verify", "trustStore": "clients"}]"#,
+        ),
+        (
+            "actions.web",
+            r#"{"type": "forward", "forwardConfig": {"targetGroups": [{"targetGroupName": "legacy"}]}}"#,
+        ),
+    ]);
+    assert_eq!(
+        needs.security_groups,
+        Selection::Named(named(&["sg-1", "edge"]))
+    );
+    assert_eq!(needs.subnets, named(&["subnet-1", "public-b"]));
+    assert_eq!(needs.target_groups, Selection::Named(named(&["legacy"])));
+    assert!(needs.web_acls && needs.trust_stores);
+    assert!(!needs.prefix_lists && !needs.account_limits);
+    let arns = annotated(&[
+        ("wafv2-acl-arn", "arn:aws:wafv2:x"),
+        (
+            "mutual-authentication",
+            r#"[{"port": 443, "mode": "verify", "trustStore": "arn:aws:elasticloadbalancing:x"}]"#,
+        ),
+        (
+            "actions.web",
+            r#"{"type": "forward", "forwardConfig": {"targetGroups": [{"targetGroupARN": "arn:x"}]}}"#,
+        ),
+    ]);
+    assert!(!arns.web_acls && !arns.trust_stores && arns.target_groups.is_nothing());
+    assert!(!annotated(&[("wafv2-acl-name", "none")]).web_acls);
+    assert!(with("{ wafv2AclName: edge }", &[], "").web_acls);
+}
+
+#[test]
+fn a_frontend_nlb_needs_subnets_of_its_own_scheme() {
+    let needs = annotated(&[
+        ("enable-frontend-nlb", "true"),
+        ("frontend-nlb-scheme", "internet-facing"),
+    ]);
+    assert_eq!(
+        needs.schemes,
+        [Scheme::Internal, Scheme::InternetFacing].into()
+    );
+}
+
+#[test]
+fn secrets_and_namespaces_that_git_holds_are_not_looked_up() {
+    let oidc = (
+        "auth-idp-oidc",
+        r#"{"issuer": "https://i", "authorizationEndpoint": "https://a", "tokenEndpoint": "https://t", "userInfoEndpoint": "https://u", "secretName": "client"}"#,
+    );
+    assert_eq!(annotated(&[oidc]).secrets, named(&["shop/client"]));
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: { name: client, namespace: shop }\n";
+    assert_eq!(with("{}", &[oidc], secret).secrets, named(&[]));
+
+    let selector = "{ namespaceSelector: { matchLabels: { a: b } } }";
+    assert!(with(selector, &[], "").namespaces);
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: { name: shop }\n";
+    assert!(!with(selector, &[], namespace).namespaces);
+    assert!(!annotated(&[]).namespaces);
+}
+
+#[test]
+fn limits_are_read_where_the_commit_is_not_small() {
+    let service = |number: usize| {
+        format!(
+            "          - {{ path: /{number}, pathType: Prefix, backend: {{ service: {{ name: web, port: {{ number: 80 }} }} }} }}\n"
+        )
+    };
+    let ingress = |paths: usize| {
+        let paths: String = (0..paths).map(service).collect();
+        let text = format!(
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{ name: w, namespace: s }}\nspec:\n  rules:\n    - http:\n        paths:\n{paths}"
+        );
+        let files = [(RepoPath::new("a.yaml"), text.into_bytes())].into();
+        let snapshot = Snapshot {
+            commit: None,
+            files,
+        };
+        Needs::of(
+            &parse(&snapshot, &ParseOptions::default()).value,
+            &Settings::offline(),
+        )
+    };
+    assert!(!ingress(FEW_RULES).account_limits);
+    assert!(ingress(FEW_RULES + 1).account_limits);
+}
+
+#[test]
+fn a_name_that_was_not_there_is_looked_up_again() {
+    let needs = annotated(&[("security-groups", "sg-1, edge"), ("subnets", "public-a")]);
+    let group = |id: &str, name: &str| SecurityGroupFact {
+        id: id.into(),
+        name: String::new(),
+        tags: [("Name".to_owned(), name.to_owned())].into(),
+    };
+    let mut facts = Facts {
+        security_groups: Some(vec![group("sg-1", "a"), group("sg-2", "edge")]),
+        subnets: Some(vec![Subnet {
+            id: "subnet-1".into(),
+            tags: [("Name".to_owned(), "public-a".to_owned())].into(),
+            ..Subnet::default()
+        }]),
+        ..Facts::default()
+    };
+    assert!(needs.finds_all_names(&facts));
+    facts.security_groups.as_mut().unwrap().pop();
+    assert!(!needs.finds_all_names(&facts));
+}
