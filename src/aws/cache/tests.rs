@@ -156,8 +156,10 @@ impl Bench {
         match (op, target_group, rule) {
             (0, ..) => {
                 let spec = target_group_spec(&format!("tg{}-{b}", self.target_groups.len()));
+                // The same again is the one that there is.
+                let created = block_on(aws.create_target_group(&spec)).ok();
                 self.target_groups
-                    .extend(block_on(aws.create_target_group(&spec)).ok());
+                    .extend(created.filter(|arn| !self.target_groups.contains(arn)));
             }
             (1, Some(arn), _) => {
                 let spec = RuleSpec {
