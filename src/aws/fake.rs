@@ -58,7 +58,7 @@ pub struct State {
     /// Documents of all versions.
     pub policy_versions: BTreeMap<(Arn, String), Value>,
     pub clusters: BTreeMap<String, Cluster>,
-    pub certificates: Vec<CertificateFact>,
+    pub acm_certificates: Vec<CertificateFact>,
     pub web_acls: Vec<NamedArn>,
     pub trust_stores: Vec<NamedArn>,
     pub prefix_lists: Vec<PrefixListFact>,

@@ -14,7 +14,7 @@ use crate::{
 impl LookupRead for FakeAccount {
     async fn certificates(&self, query: CertificateQuery) -> Result<Vec<CertificateFact>> {
         let mut found = self.read(("acm", "ListCertificates"), "", |state| {
-            Ok(state.certificates.clone())
+            Ok(state.acm_certificates.clone())
         })?;
         for certificate in &mut found {
             if certificate.certificate_authority_arn.is_some() {

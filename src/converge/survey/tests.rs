@@ -50,7 +50,7 @@ fn cluster() -> FakeCluster {
 fn account() -> FakeAccount {
     let account = FakeAccount::seeded(CLUSTER);
     account.edit(|state| {
-        state.certificates.push(CertificateFact {
+        state.acm_certificates.push(CertificateFact {
             arn: "arn:aws:acm:eu-central-1:123456789012:certificate/1".into(),
             domain: "example.com".into(),
             sans: vec!["example.com".into()],
