@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{config::Overrides, manifest::Checks, problem::Problem};
 
+pub mod annotations;
 pub mod check;
 pub mod client;
 pub mod completions;
@@ -138,6 +139,8 @@ pub enum Verb {
     Status(status::StatusArgs),
     /// Show the commits that were seen and what became of them
     History(history::HistoryArgs),
+    /// Show all annotations that are read, with their values
+    Annotations(annotations::AnnotationsArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -247,6 +250,7 @@ pub fn run(cli: Cli) -> Result<Exit, CliError> {
         Verb::Facts(args) => facts::facts(&cli.common, &args),
         Verb::Status(args) => status::status(&cli.common, &args),
         Verb::History(args) => history::history(&cli.common, &args),
+        Verb::Annotations(args) => annotations::annotations(&args),
         Verb::Completions(args) => completions::completions(&args),
     }
 }

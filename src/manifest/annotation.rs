@@ -17,6 +17,7 @@ pub(super) mod limit;
 mod listener;
 pub mod options;
 mod read;
+pub mod reference;
 mod table;
 pub mod value;
 #[cfg(test)]

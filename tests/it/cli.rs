@@ -160,7 +160,15 @@ fn help_version_and_completions_are_printed() {
         format!("albsync {}\n", env!("CARGO_PKG_VERSION"))
     );
     let help = albsync(directory.path(), &["--help"]);
-    for verb in ["run", "check", "plan", "status", "history", "completions"] {
+    for verb in [
+        "run",
+        "check",
+        "plan",
+        "status",
+        "history",
+        "annotations",
+        "completions",
+    ] {
         assert!(help.out.contains(&format!("\n  {verb} ")), "{}", help.out);
         let own = albsync(directory.path(), &[verb, "--help"]);
         assert!(

@@ -218,7 +218,9 @@ pub(super) fn action(action: &RuleAction) -> Wrong {
                 || !keeps(host, "#{host}")
                 || !keeps(port, "#{port}")
                 || !keeps(path, "/#{path}");
-            check(changes, "… changes protocol, host, port or path");
+            if !changes {
+                wrong.push("redirectConfig changes protocol, host, port or path".to_owned());
+            }
         }
         RuleAction::Forward {
             targets,

@@ -7,6 +7,8 @@ use crate::{
     problem::{Located, Origin},
 };
 
+mod values;
+
 /// An Ingress of ours whose only annotation stands on line 6, its value from column `9 + key`.
 fn ingress(key: &str, value: &str) -> String {
     format!(
