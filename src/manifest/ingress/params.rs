@@ -9,12 +9,18 @@ use super::{
 };
 use crate::{
     manifest::{
-        annotation::value::{IpAddressType, Scheme, TargetType},
+        annotation::{
+            limit::network,
+            value::{IpAddressType, Scheme, TargetType},
+        },
         document::Metadata,
         field::{Field, Report},
     },
     problem::{Located, Problem, codes},
 };
+
+#[cfg(test)]
+mod tests;
 
 const SPEC: &[&str] = &[
     "loadBalancerName",
@@ -169,9 +175,23 @@ fn listener(field: &Field<'_>, report: &mut Report) -> Option<ParamsListener> {
     })
 }
 
-/// Read as written; that they parse is checked when they are used, that they have no host bits by the webhook only.
+/// Read as written: that they parse is checked when they are used, and that they have no host bits by LBC's webhook only.
 fn cidrs(spec: &Field<'_>, report: &mut Report) -> Vec<Located<String>> {
-    texts(spec, "inboundCIDRs", report)
+    let cidrs = texts(spec, "inboundCIDRs", report);
+    for (index, cidr) in cidrs.iter().enumerate() {
+        if let Some(network) = network(&cidr.value).filter(|network| *network != cidr.value) {
+            report.hinted(
+                codes::ODD_PARAMS,
+                cidr.origin.clone(),
+                format!(
+                    "spec.inboundCIDRs[{index}] is \"{}\", which has bits behind its length",
+                    cidr.value
+                ),
+                format!("write {network}"),
+            );
+        }
+    }
+    cidrs
 }
 
 /// The CRD knows two spellings and refuses both at once.
