@@ -9,20 +9,22 @@ use crate::{
     manifest::{
         Backend, Ingress, IngressOptions, PathType, Service,
         annotation::{
-            PREFIX, Setting,
-            grammar::string_list,
+            PREFIX,
             options::{AuthType, ForwardTo, RuleAction},
             value::{Protocol, TargetType},
         },
-        document::Typed,
-        ingress::{IngressClassParamsSpec, PortRef, USE_ANNOTATION},
-        stored,
+        ingress::{PortRef, USE_ANNOTATION},
     },
     problem::{Located, Problem, codes},
 };
 
+mod git;
+mod group;
 #[cfg(test)]
 mod tests;
+
+use git::{Git, Params, good, ports};
+use group::{of_group, of_params};
 
 /// The longest value of a label.
 const LABEL: usize = 63;
@@ -108,92 +110,6 @@ pub(super) fn long_names(whole: &Whole<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// The parameters of an Ingress's class.
-#[derive(Clone, Copy)]
-enum Params<'a> {
-    Known(Option<(&'a str, &'a IngressClassParamsSpec)>),
-    /// Not in git.
-    Unknown,
-}
-
-/// What the checks look up among the documents.
-struct Git<'a> {
-    whole: &'a Whole<'a>,
-    params: BTreeMap<&'a str, &'a IngressClassParamsSpec>,
-    services: BTreeMap<(&'a str, &'a str), &'a Service>,
-    /// By the annotation `group.name`.
-    groups: BTreeMap<&'a str, Vec<&'a Ingress>>,
-}
-
-impl<'a> Git<'a> {
-    fn new(whole: &'a Whole<'a>) -> Self {
-        let mut git = Self {
-            whole,
-            params: BTreeMap::new(),
-            services: whole.services(),
-            groups: BTreeMap::new(),
-        };
-        for document in whole.documents {
-            if let Typed::Params(params) = &document.typed {
-                git.params.insert(&params.name, &params.spec);
-            }
-        }
-        for (_, ingress) in whole.ingresses() {
-            if let Some(name) = &ingress.options.group.name {
-                git.groups.entry(&name.text).or_default().push(ingress);
-            }
-        }
-        git
-    }
-
-    fn params(&self, ingress: &Ingress) -> Params<'a> {
-        if ingress.class_annotation.is_some() {
-            return Params::Known(None);
-        }
-        let class = match &ingress.class_name {
-            Some(name) => self.whole.classes().find(|class| class.name == name.value),
-            None => stored::default_class(self.whole.classes()),
-        };
-        let Some(class) = class else {
-            return Params::Unknown;
-        };
-        let Some(parameters) = &class.parameters else {
-            return Params::Known(None);
-        };
-        let name = parameters.value.2.as_str();
-        match self.params.get_key_value(name) {
-            Some((name, spec)) => Params::Known(Some((name, spec))),
-            None => Params::Unknown,
-        }
-    }
-
-    /// The name of its explicit group, `Some(None)` for a group of its own; none where git does not tell.
-    fn group<'i>(&self, ingress: &'i Ingress) -> Option<Option<&'i str>> {
-        match self.params(ingress) {
-            Params::Unknown => None,
-            Params::Known(Some((_, spec))) if spec.group.is_some() => None,
-            Params::Known(_) => Some(
-                ingress
-                    .options
-                    .group
-                    .name
-                    .as_ref()
-                    .map(|name| name.text.as_str()),
-            ),
-        }
-    }
-
-    /// All members of its group; none where git does not tell.
-    fn members(&self, ingress: &'a Ingress) -> Option<Vec<&'a Ingress>> {
-        match self.group(ingress)? {
-            None => Some(vec![ingress]),
-            // Parameters of whatever class may bring more members.
-            Some(_) if self.params.values().any(|spec| spec.group.is_some()) => None,
-            Some(name) => self.groups.get(name).cloned(),
-        }
-    }
-}
-
 /// What one Ingress declares in vain.
 struct Effects<'a> {
     ingress: &'a Ingress,
@@ -261,33 +177,6 @@ impl<'a> Effects<'a> {
 
 fn is_use_annotation(port: &PortRef) -> bool {
     matches!(port, PortRef::Name(name) if name == USE_ANNOTATION)
-}
-
-fn good<T>(setting: Option<&Setting<T>>) -> Option<&T> {
-    setting.and_then(Setting::good)
-}
-
-/// The ports that the Ingress listens on (ingress-model §4.1); none where git does not tell.
-fn ports(ingress: &Ingress, params: Params<'_>) -> Option<BTreeMap<u16, Protocol>> {
-    let listener = &ingress.options.listener;
-    if let Some(setting) = &listener.listen_ports {
-        let ports = setting.good()?.iter();
-        return Some(ports.map(|port| (port.port, port.protocol)).collect());
-    }
-    let Params::Known(params) = params else {
-        return None;
-    };
-    // Whether a certificate is requested depends on a feature gate.
-    if good(listener.create_acm_cert.as_ref()) == Some(&true) {
-        return None;
-    }
-    let has_certificate = params.is_some_and(|(_, spec)| !spec.certificate_arns.is_empty())
-        || good(listener.certificate_arns.as_ref()).is_some_and(|arns| !arns.is_empty());
-    Some(if has_certificate {
-        [(443, Protocol::Https)].into()
-    } else {
-        [(80, Protocol::Http)].into()
-    })
 }
 
 /// What goes with a port, or with HTTPS.
@@ -439,115 +328,5 @@ fn of_backends(effects: &mut Effects<'_>, git: &Git<'_>) {
             "targets are pods",
             "it chooses nodes for target-type instance",
         );
-    }
-}
-
-/// What goes with the group as a whole.
-fn of_group(effects: &mut Effects<'_>, params: Params<'_>, git: &Git<'_>) {
-    let ingress = effects.ingress;
-    if git.group(ingress) == Some(None) {
-        let why = "the Ingress has a group of its own";
-        effects.idle("group.order", why, "add group.name");
-    }
-    let create = good(ingress.options.listener.create_acm_cert.as_ref());
-    if create != Some(&true) {
-        let why = "no certificate is requested";
-        effects.idle("acm-pca-arn", why, "add create-acm-cert");
-    }
-    let Some(members) = git.members(ingress) else {
-        return;
-    };
-    let any = |is: &dyn Fn(&Ingress) -> bool| members.iter().any(|member| is(member));
-    // Bad values count as said: what is wrong with them is told.
-    let has_nlb = any(&|member| {
-        let enable = member.options.frontend_nlb.enable.as_ref();
-        enable.is_some_and(|setting| setting.good() != Some(&false))
-    });
-    if !has_nlb {
-        let prefix = format!("{PREFIX}/");
-        let keys = ingress.annotations.keys();
-        let suffixes: Vec<&str> = keys
-            .filter_map(|key| key.strip_prefix(&prefix))
-            .filter(|suffix| suffix.starts_with("frontend-nlb-"))
-            .collect();
-        for suffix in suffixes {
-            let why = "there is no frontend NLB";
-            effects.idle(suffix, why, "add enable-frontend-nlb: \"true\"");
-        }
-    }
-    let has_groups = any(&|member| {
-        let groups = good(member.options.load_balancer.security_groups.as_ref());
-        groups.is_some_and(|groups| !groups.is_empty())
-    });
-    if has_groups {
-        for suffix in ["inbound-cidrs", "security-group-prefix-lists"] {
-            let why = "security-groups are given, and those are not managed";
-            effects.idle(suffix, why, "remove one of the two");
-        }
-    } else {
-        let why = "no security-groups are given, and rules are managed anyway";
-        effects.idle("manage-backend-security-group-rules", why, "remove it");
-    }
-    let has_acl_name = any(&|member| {
-        let name = good(member.options.add_on.wafv2_acl_name.as_ref());
-        name.is_some_and(|name| !name.is_empty())
-    });
-    if has_acl_name && matches!(params, Params::Known(_)) {
-        let why = "wafv2-acl-name is given, and names win";
-        effects.idle("wafv2-acl-arn", why, "remove one of the two");
-    }
-}
-
-/// What the class's parameters decide otherwise (ingress-model §1.2, the fields that hold for each member).
-fn of_params(effects: &mut Effects<'_>, name: &str, spec: &IngressClassParamsSpec) {
-    let text = |field: &Option<Located<String>>| {
-        let text = field.as_ref().map(|text| text.value.clone());
-        text.filter(|text| !text.is_empty())
-    };
-    let list = |field: &[Located<String>]| {
-        let items: Vec<&str> = field.iter().map(|item| item.value.as_str()).collect();
-        (!items.is_empty()).then(|| items.join(", "))
-    };
-    let decided = [
-        ("load-balancer-name", text(&spec.load_balancer_name)),
-        ("certificate-arn", list(&spec.certificate_arns)),
-        (
-            "group.name",
-            spec.group.as_ref().map(|group| group.value.clone()),
-        ),
-        (
-            "scheme",
-            spec.scheme.as_ref().map(|it| it.value.as_str().to_owned()),
-        ),
-        ("inbound-cidrs", list(&spec.inbound_cidrs)),
-        ("ssl-policy", text(&spec.ssl_policy)),
-        ("ssl-redirect", text(&spec.ssl_redirect_port)),
-        (
-            "ip-address-type",
-            spec.ip_address_type
-                .as_ref()
-                .map(|it| it.value.as_str().to_owned()),
-        ),
-        (
-            "target-type",
-            spec.target_type
-                .as_ref()
-                .map(|it| it.value.as_str().to_owned()),
-        ),
-        ("security-group-prefix-lists", list(&spec.prefix_lists)),
-        ("wafv2-acl-arn", text(&spec.wafv2_acl_arn)),
-        ("wafv2-acl-name", text(&spec.wafv2_acl_name)),
-    ];
-    for (suffix, value) in decided {
-        let Some(value) = value else {
-            continue;
-        };
-        let key = format!("{PREFIX}/{suffix}");
-        let given = effects.ingress.annotations.get(&key);
-        // Saying the same does no harm.
-        if given.is_some_and(|given| string_list(&given.value).join(", ") != value) {
-            let why = format!("the class's IngressClassParams `{name}` say \"{value}\"");
-            effects.idle(suffix, why, "remove it");
-        }
     }
 }
