@@ -65,12 +65,6 @@ const CHECKS: &[Check] = &[
         run: effect::without,
     },
     Check {
-        name: codes::TOO_LONG,
-        doc: "The name of an Ingress fits the label on its bindings, where it has a group of its own (ingress-model §15.5).",
-        is_asked: false,
-        run: effect::long_names,
-    },
-    Check {
         name: codes::IAM_DUPLICATE,
         doc: "One ServiceAccount and one role name are declared by one IAMServiceAccount only (irsa.md §9.1).",
         is_asked: false,

@@ -26,9 +26,6 @@ mod tests;
 use git::{Git, Params, good, ports};
 use group::{of_group, of_params};
 
-/// The longest value of a label.
-const LABEL: usize = 63;
-
 /// [`codes::NO_EFFECT`] of all Ingresses.
 pub(super) fn without(whole: &Whole<'_>) -> Vec<Finding> {
     let git = Git::new(whole);
@@ -84,30 +81,6 @@ fn of_service(service: &Service, findings: &mut Vec<Finding>) {
                 )),
         ));
     }
-}
-
-/// [`codes::TOO_LONG`] of names that become labels of bindings.
-pub(super) fn long_names(whole: &Whole<'_>) -> Vec<Finding> {
-    let git = Git::new(whole);
-    whole
-        .ingresses()
-        .filter(|(_, ingress)| {
-            ingress.name.len() > LABEL && git.group(ingress) == Some(None)
-        })
-        .map(|(index, ingress)| Finding {
-            problem: Problem::new(
-                codes::TOO_LONG,
-                ingress.origin.clone(),
-                format!(
-                    "the name has {} characters, and the label `ingress.k8s.aws/stack-name` holds {LABEL}",
-                    ingress.name.len()
-                ),
-            )
-            .of(format!("Ingress {}", ingress.key()))
-            .hint("use a shorter name, or name a group by the annotation group.name"),
-            ingress: Some(index),
-        })
-        .collect()
 }
 
 /// What one Ingress declares in vain.

@@ -311,22 +311,6 @@ fn a_control_port_on_a_service_is_about_that_service() {
 }
 
 #[test]
-fn a_name_that_becomes_a_label_fits_one() {
-    let long = |annotations: &[(&str, &str)]| {
-        documents(annotations, "", "").replace("name: a\n", &format!("name: {}\n", "a".repeat(64)))
-    };
-    let found = printed(&[("a.yaml", &long(&[]))]);
-    assert!(
-        found.len() == 1 && found[0].contains("too-long") && found[0].contains("has 64 characters"),
-        "{found:?}"
-    );
-    assert_eq!(
-        printed(&[("a.yaml", &long(&[("group.name", "g")]))]),
-        [""; 0]
-    );
-}
-
-#[test]
 fn under_lbcs_checks_these_are_warnings() {
     let text = documents(
         &[

@@ -20,10 +20,10 @@ fn a_web_acl_by_name_beats_every_arn() {
         wafv2(json!({"wafv2-acl-name": "edge-rules"})).as_deref(),
         Some(arn)
     );
-    assert_eq!(
-        wafv2(json!({"wafv2-acl-name": "edge-rules", "wafv2-acl-arn": "arn:aws:other"})).as_deref(),
-        Some(arn)
-    );
+    let both = world(json!({"wafv2-acl-name": "edge-rules", "wafv2-acl-arn": "arn:aws:other"}));
+    let (group, said) = both.lbc().warned();
+    assert_eq!(group.add_ons.wafv2_acl_arn.as_deref(), Some(arn));
+    assert!(said[0].contains("names win"), "{said:?}");
     assert_eq!(
         wafv2(json!({"wafv2-acl-name": "none"})).as_deref(),
         Some("")

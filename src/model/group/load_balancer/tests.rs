@@ -35,7 +35,7 @@ fn problems(world: &World) -> Vec<Problem> {
 
 /// The one conflict of two members: both places, and both named.
 fn conflict(first: Value, second: Value) -> String {
-    let world = two(first, second);
+    let world = two(first, second).lbc();
     let found = problems(&world);
     let [problem] = &found[..] else {
         panic!("{found:?}");
