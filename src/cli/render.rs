@@ -37,7 +37,7 @@ pub struct RenderArgs {
     /// Read only what is under these paths of it, in place of the configured ones
     #[arg(long = "path", value_name = "PATH")]
     pub paths: Vec<String>,
-    /// What account and cluster say, as `albsync facts` writes it: subnets, certificates, Services' node ports …
+    /// What account and cluster say, as `albsync facts` writes it
     #[arg(long, value_name = "FILE")]
     pub facts: Option<PathBuf>,
     #[command(flatten)]
@@ -59,22 +59,27 @@ pub enum Form {
 /// # Errors
 /// The directory or commit, the facts or the configuration cannot be read.
 pub fn render(common: &Common, args: &RenderArgs) -> Result<Exit, CliError> {
-    let config = if common.config.is_some() {
-        Some(client::config(common)?)
+    // Facts of a file need no configuration; reading them from account and cluster does.
+    let config = if common.config.is_some() || args.facts.is_none() {
+        Some(client::config_with(
+            common,
+            &args.checks.over(client::overrides(common)),
+        )?)
     } else {
         None
     };
-    let Some(file) = &args.facts else {
-        return Err(
-            CliError::usage("render needs the facts of account and cluster")
-                .hint("give them with --facts FILE; docs/facts.md describes the file"),
-        );
-    };
-    let facts = facts_file::read(file)?;
-    let settings = settings(args, config.as_ref(), &facts)?;
-    let options = options(args, config.as_ref(), &settings);
-    let rendered = match check::files(&args.target, &args.repository, &options.watched) {
-        Ok(files) => of_files(&files, &options, &facts, &settings),
+    let options = options(args, config.as_ref());
+    let files = check::files(&args.target, &args.repository, &options.watched);
+    let rendered = match files {
+        Ok(files) => {
+            let facts = match (&args.facts, &config) {
+                (None, Some(config)) => live(&files, &options, config)?,
+                (None, None) => Facts::default(),
+                (Some(file), _) => facts_file::read(file)?,
+            };
+            let settings = settings(args, config.as_ref(), &facts)?;
+            of_files(&files, &options, &facts, &settings)
+        }
         Err(error) => match load::problem_of(&error) {
             Some(problem) => Rendered {
                 problems: vec![problem],
@@ -113,14 +118,24 @@ fn settings(
     Ok(settings)
 }
 
-fn options(args: &RenderArgs, config: Option<&Config>, settings: &Settings) -> ParseOptions {
+fn options(args: &RenderArgs, config: Option<&Config>) -> ParseOptions {
     let mut options = config.map(load::parse_options).unwrap_or_default();
-    options.checks = settings.checks;
+    if let Some(mode) = args.checks.checks {
+        options.checks = mode.into();
+    }
     if !args.paths.is_empty() {
         let paths = args.paths.iter();
         options.watched = paths.map(|path| RepoPath::new(path.clone())).collect();
     }
     options
+}
+
+/// What account and cluster say now.
+fn live(_: &Snapshot, _: &ParseOptions, _: &Config) -> Result<Facts, CliError> {
+    Err(
+        CliError::usage("render needs the facts of account and cluster")
+            .hint("give them with --facts FILE; docs/facts.md describes the file"),
+    )
 }
 
 /// The groups that can be built, and everything that was found.
@@ -206,17 +221,25 @@ fn own_words(rendered: &Rendered) -> Value {
     };
     // Texts, numbers, lists and maps with text keys: there is nothing that JSON could not hold.
     let mut value = serde_json::to_value(own).unwrap_or_default();
-    drop_nulls(&mut value);
+    if let Some(groups) = value.get_mut("groups").and_then(Value::as_object_mut) {
+        groups.values_mut().for_each(drop_unset);
+    }
     value
 }
 
-fn drop_nulls(value: &mut Value) {
+/// Takes out what is absent or empty; a text that is set and empty stays.
+fn drop_unset(value: &mut Value) {
     match value {
         Value::Object(map) => {
-            map.retain(|_, value| !value.is_null());
-            map.values_mut().for_each(drop_nulls);
+            map.values_mut().for_each(drop_unset);
+            map.retain(|_, value| match value {
+                Value::Null => false,
+                Value::Object(map) => !map.is_empty(),
+                Value::Array(items) => !items.is_empty(),
+                _ => true,
+            });
         }
-        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        Value::Array(items) => items.iter_mut().for_each(drop_unset),
         _ => {}
     }
 }

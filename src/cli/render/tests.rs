@@ -94,6 +94,7 @@ fn what_is_known_only_after_the_apply_says_so_in_our_own_words() {
     );
     // What is not set is left out.
     assert_eq!(balancer.get("ipv4IpamPool"), None);
+    assert_eq!(balancer.get("tags"), None);
     let text = yaml::write(&own);
     assert!(text.contains("name: known after apply"), "{text}");
 }

@@ -286,8 +286,25 @@ fn wanted<'a>(
     if let (Some(mapping), Some(setting)) = (mapping, setting) {
         for (nlb_port, alb_port) in mapping {
             let (nlb_port, alb_port) = pair(member, setting, nlb_port, alb_port, report)?;
-            if own.contains(&alb_port.value) {
-                pairs.insert(nlb_port, alb_port);
+            if !own.contains(&alb_port.value) {
+                continue;
+            }
+            let value = alb_port.value;
+            let earlier = pairs.insert(nlb_port, alb_port);
+            if let Some(earlier) = earlier.filter(|earlier| earlier.value != value) {
+                // `9000` and `09000`: which of them LBC takes is chance.
+                report.add(
+                    Problem::new(
+                        codes::ODD_ANNOTATION,
+                        setting.origin.clone(),
+                        format!(
+                            "frontend-nlb-listener-port-mapping leads port {nlb_port} to {} and to {value}",
+                            earlier.value
+                        ),
+                    )
+                    .of(member.object())
+                    .hint("keep one"),
+                );
             }
         }
     } else {
