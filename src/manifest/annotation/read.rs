@@ -102,7 +102,7 @@ impl Reading<'_> {
             notes.extend(
                 to.notes
                     .into_iter()
-                    .map(|(message, hint)| (format!("is odd: {message}"), hint)),
+                    .map(|(message, hint)| (format!("holds JSON in which {message}"), hint)),
             );
             check(shape, notes)
         })
