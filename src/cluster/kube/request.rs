@@ -37,7 +37,6 @@ impl Collection {
     pub const NAMESPACES: Self = Self::new("Namespace", "", "/api/v1", "namespaces");
     pub const SECRETS: Self = Self::new("Secret", "", "/api/v1", "secrets");
     pub const SERVICES: Self = Self::new("Service", "", "/api/v1", "services");
-    pub const SECRETS: Self = Self::new("Secret", "", "/api/v1", "secrets");
     pub const SERVICE_ACCOUNTS: Self =
         Self::new("ServiceAccount", "", "/api/v1", "serviceaccounts");
     pub const INGRESSES: Self = Self::new(

@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    wire::{Answer, Wire, elb, xml},
-    *,
-};
+use super::wire::{Answer, Wire, elb, xml};
 use crate::{
     aws::{CertificateQuery, Ec2Read, LookupRead},
     model::net::Tags,
