@@ -31,6 +31,8 @@ pub mod mutual;
 pub mod optimize;
 pub mod port;
 pub mod redirect;
+#[cfg(test)]
+pub mod request;
 pub mod rule;
 mod security_group;
 pub mod shadow;

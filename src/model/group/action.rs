@@ -22,6 +22,9 @@ use crate::{
     problem::{Located, Origin, Problem, codes, nearest::did_you_mean},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// A backend with what the annotations say of it, before the listener's protocol matters.
 #[derive(Debug)]
 pub struct Enhanced<'a> {

@@ -16,6 +16,9 @@ use crate::{
     problem::{Origin, Problem, codes},
 };
 
+#[cfg(test)]
+mod tests;
+
 const ON_UNAUTHENTICATED_REQUEST: &str = "authenticate";
 const SCOPE: &str = "openid";
 const SESSION_COOKIE: &str = "AWSELBAuthSessionCookie";

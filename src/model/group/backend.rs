@@ -11,6 +11,9 @@ use crate::{
     problem::{Origin, Problem, codes, nearest::nearest},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// A Service as git declares it or, where git does not hold it, as the cluster does.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {

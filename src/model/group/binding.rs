@@ -13,6 +13,9 @@ use crate::{
     model::settings::Flags,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// What a target group's settings say of its binding.
 pub struct Asked<'q> {
     pub service: &'q ServiceRef,

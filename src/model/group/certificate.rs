@@ -16,6 +16,9 @@ use crate::{
     problem::{Origin, Problem, codes, nearest::nearest},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Hex digits of the Ingress's hash in the id of a requested certificate.
 const HASH_LENGTH: usize = 8;
 /// The state in which ACM has a certificate that can be used.

@@ -12,6 +12,9 @@ use crate::{
     problem::{Origin, Problem, codes},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Notes that a backend gets a target group which another backend made for another Service: the parts of an id have no
 /// separator that they could not hold themselves.
 pub fn tell_same_id(

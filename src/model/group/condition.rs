@@ -16,6 +16,9 @@ use crate::{
     problem::{Problem, codes},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// What every path matches.
 pub const ANY_PATH: &str = "/*";
 

@@ -16,6 +16,9 @@ use crate::{
     problem::{Problem, codes},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// By port and by resource id.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listeners {

@@ -15,6 +15,9 @@ use crate::{
     problem::{Problem, codes, nearest::did_you_mean},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// What one member says, by port; also of ports that it does not listen on, whose trust stores must exist all the same.
 ///
 /// # Errors

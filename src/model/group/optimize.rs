@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Action, Rule, condition::ANY_PATH};
 use crate::manifest::annotation::value::{Condition, Patterns, Protocol};
 
+#[cfg(test)]
+mod tests;
+
 /// One way in which the optimizer differs from what its purpose suggests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quirk {

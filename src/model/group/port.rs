@@ -15,6 +15,9 @@ use crate::{
     problem::{Origin, Problem, codes},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Where an Ingress listens that does not say: plain, or where it has certificates, with TLS.
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;

@@ -12,6 +12,9 @@ use crate::{
     problem::{Problem, codes},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// The port that plain listeners redirect to, if any.
 ///
 /// # Errors

@@ -15,6 +15,9 @@ use crate::{
     model::net::Tags,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// The members that listen there in group order, their `rules` as written, the paths of each entry sorted; then what the
 /// optimizer leaves.
 ///

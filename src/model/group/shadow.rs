@@ -18,6 +18,8 @@ use crate::{
 use cidr::Cidr;
 
 mod cidr;
+#[cfg(test)]
+mod tests;
 pub use cidr::Cidr as Network;
 
 /// Notes every rule that never matches, and every one that LBC's optimizer leaves out though it is no plain redirection to
@@ -125,18 +127,16 @@ impl Index {
             _ => None,
         };
         let host = first(find(rule, host_patterns)).map(|host| host_key(&host));
-        let path = match find(rule, path_patterns) {
-            None => Some(ANY_PATH.to_owned()),
-            patterns => first(patterns),
-        };
-        let start = path.map(|path| path_key(&path)).unwrap_or_default();
+        let start =
+            first(find(rule, path_patterns)).map_or_else(String::new, |path| path_key(&path));
         let ends = start
             .char_indices()
             .map(|(end, _)| end)
             .chain([start.len()]);
+        // What takes every path takes this one too, however it is spelled.
+        let starts = ends.filter_map(|end| start.get(..end)).chain(["/"]);
         let mut candidates = Vec::new();
-        for end in ends {
-            let start = start.get(..end).unwrap_or_default();
+        for start in starts {
             for host in [Some(SOME_HOST), host.as_deref()].into_iter().flatten() {
                 let key = (host.to_owned(), start.to_owned());
                 candidates.extend(self.by_start.get(&key).into_iter().flatten().copied());

@@ -8,6 +8,9 @@ use std::{collections::BTreeSet, fmt};
 use super::{Rule, shadow::Network};
 use crate::manifest::annotation::value::{Condition, Patterns};
 
+#[cfg(test)]
+mod tests;
+
 /// Values that one condition takes.
 const VALUES_PER_CONDITION: usize = 3;
 /// Values that all conditions of one rule together take.

@@ -25,6 +25,9 @@ use crate::{
     problem::{Origin, Problem, codes},
 };
 
+#[cfg(test)]
+mod tests;
+
 const INTERVAL_SECONDS: i32 = 15;
 const TIMEOUT_SECONDS: i32 = 5;
 const HEALTHY_THRESHOLD: i32 = 2;
