@@ -45,7 +45,7 @@ fn a_service_of_the_cluster_alone_will_do() {
         World::new().ingress("web", json!({}), spec)
     };
     let of_cluster = json!({"default/far": {
-        "uid": "u", "serviceType": "NodePort", "nodePorts": {"80": 32000},
+        "uid": "u", "type": "NodePort", "nodePorts": {"80": 32000},
         "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
     }});
     let group = far().fact("services", of_cluster).group();

@@ -60,14 +60,7 @@ fn a_path_behind_a_wider_one_of_another_ingress_is_told_with_both_places() {
     assert_eq!(problem.object.as_deref(), Some("Ingress default/b"));
     assert!(problem.origin.file.starts_with("b-"));
     assert!(problem.also.as_ref().unwrap().file.starts_with("a-"));
-    let lbc = World {
-        settings: crate::model::settings::Settings {
-            checks: crate::model::settings::Checks::Lbc,
-            ..world.settings.clone()
-        },
-        ..world
-    };
-    assert_eq!(lbc.group().listeners[&80].rules.len(), 2);
+    assert_eq!(world.lbc().group().listeners[&80].rules.len(), 2);
 }
 
 #[test]
