@@ -33,7 +33,8 @@ pub fn canonical_text(value: &Value) -> String {
 /// Bytes as lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
+    let text = String::with_capacity(2 * bytes.len());
+    bytes.iter().fold(text, |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })

@@ -107,7 +107,6 @@ codes! {
     SPLIT_RULE "split-rule" true beyond: "A rule needs more values than ALB takes, so it becomes several.";
     SHADOWED_RULE "shadowed-rule" true beyond: "A rule that never matches: an earlier one takes all of its requests.";
     REDIRECT_LOOP "redirect-loop" true beyond: "A redirection to where the request came from.";
-    UNUSED_ANNOTATION "unused-annotation" true beyond: "An annotation that cannot take effect: what it is about does not exist.";
     AUTH "auth" false: "Sign-in that lacks its provider or its Secret, or stands beside a validation of tokens.";
     TARGET_GROUP "target-group" false: "A target group that cannot be made as asked: address family, health check, control port.";
     ODD_PARAMETER "odd-parameter" true beyond: "A value of IngressClassParams that LBC takes and that is hardly meant.";

@@ -3,7 +3,7 @@
 //! Names matter at creation only: what exists is found by its tags. All the same they must be LBC's, so that a take-over
 //! changes nothing.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use sha2::{Digest, Sha256};
 
@@ -15,6 +15,8 @@ use crate::{
     },
 };
 
+/// The longest name of a balancer or target group.
+const MAX_NAME: usize = 32;
 /// Hex digits of a hash that a name carries.
 const HASH_LENGTH: usize = 10;
 
@@ -132,43 +134,73 @@ impl TargetGroupKey<'_> {
     }
 
     pub fn name(&self) -> String {
-        let control_port = self
-            .control_port
-            .map_or_else(String::new, |port| port.to_string());
-        let hash = hash(&[
+        let mut hash = Hash::default();
+        let (namespace, ingress) = self.ingress;
+        // Nothing can fail: the hash takes every text.
+        let _ = write!(
+            hash,
+            "{}{}{namespace}{ingress}{}{}{}{}{}{}",
             self.cluster,
-            &self.group.to_string(),
-            self.ingress.0,
-            self.ingress.1,
+            self.group,
             self.service_uid,
-            &self.service_port.to_string(),
-            &self.port.to_string(),
+            self.service_port,
+            self.port,
             self.target_type.as_str(),
             self.protocol,
             self.protocol_version,
-            &control_port,
-        ]);
-        format!(
-            "k8s-{}-{}-{hash}",
-            cut(8, &self.service.namespace),
-            cut(8, &self.service.name)
-        )
+        );
+        if let Some(port) = self.control_port {
+            let _ = write!(hash, "{port}");
+        }
+        let mut name = String::with_capacity(MAX_NAME);
+        name.push_str("k8s-");
+        name.extend(letters(8, &self.service.namespace));
+        name.push('-');
+        name.extend(letters(8, &self.service.name));
+        name.push('-');
+        name.push_str(&hash.finish());
+        name
+    }
+}
+
+/// SHA-256 of what is written to it, without anything in between.
+#[derive(Default)]
+struct Hash(Sha256);
+
+impl fmt::Write for Hash {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
+    }
+}
+
+impl Hash {
+    /// The first digits.
+    fn finish(self) -> String {
+        let mut text = hex(&self.0.finalize());
+        text.truncate(HASH_LENGTH);
+        text
     }
 }
 
 /// First digits of the SHA-256 over the parts without anything between them.
 fn hash(parts: &[&str]) -> String {
-    let mut text = hex(&Sha256::digest(parts.concat().as_bytes()));
-    text.truncate(HASH_LENGTH);
-    text
+    let mut hash = Hash::default();
+    for part in parts {
+        hash.0.update(part.as_bytes());
+    }
+    hash.finish()
 }
 
 /// The first `length` ASCII letters and digits; all else is left out.
 fn cut(length: usize, text: &str) -> String {
+    letters(length, text).collect()
+}
+
+fn letters(length: usize, text: &str) -> impl Iterator<Item = char> {
     text.chars()
         .filter(char::is_ascii_alphanumeric)
         .take(length)
-        .collect()
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub struct Enhanced<'a> {
 /// The action that answers.
 #[derive(Debug)]
 enum Routing<'a> {
-    Answer(Action),
+    Answer(Box<Action>),
     Forward {
         targets: Vec<Target<'a>>,
         stickiness: Option<Stickiness>,
@@ -142,7 +142,7 @@ fn annotated<'a>(
     let Some(action) = task.report.ask(Some(setting))? else {
         return Err(Refused);
     };
-    Ok(Routing::Answer(match action {
+    Ok(Routing::Answer(Box::new(match action {
         RuleAction::FixedResponse {
             status_code,
             content_type,
@@ -181,7 +181,7 @@ fn annotated<'a>(
             });
             return forward(task, member, tuples, *stickiness, &setting.origin);
         }
-    }))
+    })))
 }
 
 /// Looks the Services of a forward up. One alone that does not exist is answered for; among several it is an error.
@@ -278,9 +278,9 @@ fn without_service<'a>(
         return refuse_missing(task, member, service, origin);
     }
     backend::tell_missing(task.input, member, service, origin, task.report);
-    Ok(Routing::Answer(unavailable(
+    Ok(Routing::Answer(Box::new(unavailable(
         "Backend service does not exist",
-    )))
+    ))))
 }
 
 fn without_action<'a>(
@@ -309,9 +309,9 @@ fn without_action<'a>(
     problem.hint = did_you_mean(name, known);
     task.report.add(problem);
     if is_tolerated {
-        Ok(Routing::Answer(unavailable(
+        Ok(Routing::Answer(Box::new(unavailable(
             "Backend action does not exist",
-        )))
+        ))))
     } else {
         Err(Refused)
     }
@@ -353,7 +353,7 @@ fn answer(
     enhanced: &Enhanced<'_>,
 ) -> Built<Action> {
     let (targets, stickiness) = match &enhanced.routing {
-        Routing::Answer(action) => return Ok(action.clone()),
+        Routing::Answer(action) => return Ok(Action::clone(action)),
         Routing::Forward {
             targets,
             stickiness,

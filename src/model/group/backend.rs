@@ -1,5 +1,7 @@
 //! What a backend points at: a Service of git or of the cluster with its ports, families and what the API server assigned.
 
+use std::borrow::Cow;
+
 use super::{
     Later,
     build::Built,
@@ -24,11 +26,9 @@ pub struct View<'a> {
 
 /// One port of a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ViewPort {
-    /// `None`: unnamed.
-    pub name: Option<String>,
+pub struct ViewPort<'a> {
     pub number: i32,
-    pub target: PortRef,
+    pub target: Cow<'a, PortRef>,
     /// 0 where it has none; `None` where the API server is still to assign one.
     pub node_port: Later<i32>,
 }
@@ -53,7 +53,8 @@ pub fn find<'a>(
 ) -> Built<Found<'a>> {
     let document = input.services.get(service).copied();
     let services = input.facts.services.as_ref();
-    let fact = services.and_then(|services| services.get(&service.to_string()));
+    let key = || [&service.namespace, "/", &service.name].concat();
+    let fact = services.and_then(|services| services.get(&key()));
     match (document, services, fact) {
         (Some(_), ..) => Ok(Found::Service(View { document, fact })),
         (None, None, _) => {
@@ -124,7 +125,7 @@ impl<'a> View<'a> {
     }
 
     /// The port that a backend means: by name or by number, whatever its protocol, the first that fits.
-    pub fn port(&self, wanted: &PortRef) -> Option<ViewPort> {
+    pub fn port(&self, wanted: &PortRef) -> Option<ViewPort<'a>> {
         let is_wanted = |name: Option<&str>, number: i32| match wanted {
             PortRef::Name(wanted) => name.unwrap_or_default() == wanted,
             PortRef::Number(wanted) => number == *wanted,
@@ -135,9 +136,8 @@ impl<'a> View<'a> {
                 .iter()
                 .find(|port| is_wanted(port.name.as_deref(), port.port))?;
             return Some(ViewPort {
-                name: port.name.clone(),
                 number: port.port,
-                target: port.target_port.clone(),
+                target: Cow::Borrowed(&port.target_port),
                 node_port: self.node_port(service, port.port, port.node_port),
             });
         }
@@ -153,9 +153,8 @@ impl<'a> View<'a> {
             }
         };
         Some(ViewPort {
-            name: port.name.clone(),
             number: port.port,
-            target,
+            target: Cow::Owned(target),
             node_port: Some(self.assigned(port.port).unwrap_or(0)),
         })
     }

@@ -20,7 +20,7 @@ mod tests;
 pub struct Asked<'q> {
     pub service: &'q ServiceRef,
     pub service_port: &'q PortRef,
-    pub target: &'q ViewPort,
+    pub target: &'q ViewPort<'q>,
     pub target_type: TargetType,
     /// `None`: a node port that is not assigned yet.
     pub health_check_port: Option<&'q HealthCheckPort>,
@@ -55,7 +55,7 @@ pub fn build(reach: &Reach, flags: &Flags, asked: Asked<'_>) -> TargetGroupBindi
 /// The targets' port, that of the health check unless it is the same by nature, and the control port; equal numbers are
 /// not joined.
 fn ports(asked: &Asked<'_>) -> Vec<Option<NetworkingPort>> {
-    let target = match (asked.target_type, &asked.target.target) {
+    let target = match (asked.target_type, &*asked.target.target) {
         (TargetType::Instance, _) => asked.target.node_port.map(NetworkingPort::Number),
         (TargetType::Ip, PortRef::Number(number)) => Some(NetworkingPort::Number(*number)),
         (TargetType::Ip, PortRef::Name(name)) => Some(NetworkingPort::Name(name.clone())),

@@ -148,7 +148,7 @@ fn path_patterns(
         PathType::Prefix => {
             let text = text.strip_suffix('/').unwrap_or(text);
             to.values.push(text.to_owned());
-            to.values.push(format!("{text}{ANY_PATH}"));
+            to.values.push([text, ANY_PATH].concat());
         }
     }
     Ok(())

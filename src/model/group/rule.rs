@@ -7,7 +7,7 @@ use super::{
     context::{MemberInput, Refused},
     optimize::{self, Optimized},
     port::Port,
-    shadow, tag,
+    shadow, split, tag,
     target_group::TargetGroups,
 };
 use crate::{
@@ -46,6 +46,7 @@ pub fn build_all(task: &mut TargetGroups<'_, '_>, number: u16, port: &Port) -> B
     let optimized = optimize::optimize(number, port.protocol, rules);
     if !task.report.is_lbc() {
         shadow::tell(task.group, &optimized, task.report);
+        split::tell(task.group, &optimized.rules, task.report);
     }
     let Optimized { rules, dropped: _ } = optimized;
     Ok(rules)

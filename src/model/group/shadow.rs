@@ -3,7 +3,7 @@
 //! Sound, not complete: what is told is true of every request; a rule that only several earlier ones together cover is
 //! not found.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
     Rule,
@@ -101,46 +101,46 @@ pub fn shadowed(rules: &[Rule]) -> Vec<(&Rule, &Rule)> {
 /// Rules by a host and by the text of a path before its first wildcard: what may cover a rule has its host or none that
 /// is spelled out, and a text that its path begins with.
 #[derive(Debug, Default)]
-struct Index {
-    by_start: BTreeMap<(String, String), Vec<usize>>,
+struct Index<'r> {
+    by_host: BTreeMap<Cow<'r, str>, BTreeMap<&'r str, Vec<usize>>>,
 }
 
 /// Hosts of rules that name none, or one with wildcards.
 const SOME_HOST: &str = "";
 
-impl Index {
-    fn add(&mut self, position: usize, rule: &Rule) {
-        let hosts = keys(rule, host_patterns, host_key);
-        let starts = keys(rule, path_patterns, path_key);
-        for host in &hosts {
-            for start in &starts {
-                let key = (host.clone(), start.clone());
-                self.by_start.entry(key).or_default().push(position);
+impl<'r> Index<'r> {
+    fn add(&mut self, position: usize, rule: &'r Rule) {
+        for host in values(find(rule, host_patterns)) {
+            let by_start = self.by_host.entry(host_key(host)).or_default();
+            for path in values(find(rule, path_patterns)) {
+                by_start.entry(path_key(path)).or_default().push(position);
             }
         }
     }
 
     /// In ascending order, each once.
     fn candidates(&self, rule: &Rule) -> Vec<usize> {
-        let first = |patterns: Option<&Patterns>| match patterns {
-            Some(Patterns::Values(values)) => values.first().cloned(),
-            _ => None,
-        };
-        let host = first(find(rule, host_patterns)).map(|host| host_key(&host));
-        let start =
-            first(find(rule, path_patterns)).map_or_else(String::new, |path| path_key(&path));
-        let ends = start
-            .char_indices()
-            .map(|(end, _)| end)
-            .chain([start.len()]);
-        // What takes every path takes this one too, however it is spelled.
-        let starts = ends.filter_map(|end| start.get(..end)).chain(["/"]);
+        let first = |patterns| values(patterns).next().unwrap_or_default();
+        let host = host_key(first(find(rule, host_patterns)));
+        let start = path_key(first(find(rule, path_patterns)));
         let mut candidates = Vec::new();
-        for start in starts {
-            for host in [Some(SOME_HOST), host.as_deref()].into_iter().flatten() {
-                let key = (host.to_owned(), start.to_owned());
-                candidates.extend(self.by_start.get(&key).into_iter().flatten().copied());
-            }
+        let hosts = [
+            Some(SOME_HOST),
+            Some(&*host).filter(|host| *host != SOME_HOST),
+        ];
+        for by_start in hosts
+            .iter()
+            .flatten()
+            .filter_map(|host| self.by_host.get(*host))
+        {
+            let ends = start
+                .char_indices()
+                .map(|(end, _)| end)
+                .chain([start.len()]);
+            // What takes every path takes this one too, however it is spelled.
+            let starts = ends.filter_map(|end| start.get(..end)).chain(["/"]);
+            let found = starts.filter_map(|start| by_start.get(start));
+            candidates.extend(found.flatten().copied());
         }
         candidates.sort_unstable();
         candidates.dedup();
@@ -148,32 +148,27 @@ impl Index {
     }
 }
 
-fn host_key(host: &str) -> String {
+/// One empty value stands for regular expressions and for none at all.
+fn values(patterns: Option<&Patterns>) -> impl Iterator<Item = &str> {
+    let (values, absent) = match patterns {
+        Some(Patterns::Values(values)) => (values.as_slice(), None),
+        Some(Patterns::Regex(_)) | None => (&[][..], Some("")),
+    };
+    values.iter().map(String::as_str).chain(absent)
+}
+
+fn host_key(host: &str) -> Cow<'_, str> {
     if host.contains(['*', '?']) {
-        SOME_HOST.to_owned()
+        Cow::Borrowed(SOME_HOST)
+    } else if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(host.to_ascii_lowercase())
     } else {
-        host.to_ascii_lowercase()
+        Cow::Borrowed(host)
     }
 }
 
-fn path_key(path: &str) -> String {
-    path.split(['*', '?']).next().unwrap_or_default().to_owned()
-}
-
-fn keys(
-    rule: &Rule,
-    field: fn(&Condition) -> Option<&Patterns>,
-    key: fn(&str) -> String,
-) -> Vec<String> {
-    match find(rule, field) {
-        Some(Patterns::Values(values)) => {
-            let mut keys: Vec<String> = values.iter().map(|value| key(value)).collect();
-            keys.sort_unstable();
-            keys.dedup();
-            keys
-        }
-        Some(Patterns::Regex(_)) | None => vec![String::new()],
-    }
+fn path_key(path: &str) -> &str {
+    path.split(['*', '?']).next().unwrap_or_default()
 }
 
 fn find(rule: &Rule, field: fn(&Condition) -> Option<&Patterns>) -> Option<&Patterns> {

@@ -5,8 +5,15 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::{Rule, shadow::Network};
-use crate::manifest::annotation::value::{Condition, Patterns};
+use super::{
+    Rule,
+    context::{GroupInput, Report},
+    shadow::Network,
+};
+use crate::{
+    manifest::annotation::value::{Condition, Patterns},
+    problem::{Problem, Severity, codes},
+};
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +51,54 @@ impl fmt::Display for TooMuch {
             Self::Parts => write!(f, "it would take more than {MAX_PARTS} rules"),
         }
     }
+}
+
+/// Notes which rules become several, and which cannot be had at all.
+pub fn tell(group: &GroupInput<'_>, rules: &[Rule], report: &Report<'_>) {
+    for rule in rules.iter().filter(|rule| !fits(rule)) {
+        let (code, message) = match split(rule) {
+            Ok(parts) if parts.len() == 1 => continue,
+            Ok(parts) if parts.is_empty() => (
+                codes::SHADOWED_RULE,
+                "this rule never matches: its conditions exclude each other".to_owned(),
+            ),
+            Ok(parts) => (
+                codes::SPLIT_RULE,
+                format!(
+                    "this rule becomes {} rules: ALB takes {VALUES_PER_RULE} values in one, {VALUES_PER_CONDITION} in a condition",
+                    parts.len()
+                ),
+            ),
+            Err(reason) => (
+                codes::CONDITION_LIMIT,
+                format!("this rule cannot be made: {reason}"),
+            ),
+        };
+        let mut problem = Problem::new(code, rule.origin.clone(), message);
+        let member = group.members.get(rule.member);
+        problem.object = member.map(|member| member.object());
+        if code == codes::SPLIT_RULE {
+            problem.severity = Severity::Warning;
+        }
+        report.add(problem);
+    }
+}
+
+/// Whether ALB takes it as it is, as nearly all are.
+fn fits(rule: &Rule) -> bool {
+    let is_once = |condition: &Condition| {
+        matches!(
+            condition,
+            Condition::HttpRequestMethod { .. } | Condition::SourceIp { .. }
+        )
+    };
+    let conditions = &rule.conditions;
+    conditions.iter().map(count).sum::<usize>() <= VALUES_PER_RULE
+        && conditions
+            .iter()
+            .all(|it| count(it) <= VALUES_PER_CONDITION)
+        && conditions.iter().filter(|it| is_once(it)).count() <= 1
+        && wildcards(conditions) <= WILDCARDS_PER_RULE
 }
 
 /// The rules that together match what one matches, in any order; none where it never matches. One that fits is returned
@@ -141,10 +196,7 @@ fn parts(conditions: &[Condition]) -> Result<Vec<Vec<Condition>>, TooMuch> {
         }
         if parts > MAX_PARTS {
             is_too_many = true;
-        } else if deal(conditions, &sizes)
-            .iter()
-            .all(|part| wildcards(part) <= WILDCARDS_PER_RULE)
-        {
+        } else if most_wildcards(conditions, &sizes) <= WILDCARDS_PER_RULE {
             best = Some((parts, sizes));
         }
     }
@@ -256,6 +308,22 @@ fn pieces(condition: &Condition, size: usize) -> Vec<Condition> {
             })
             .collect(),
     }
+}
+
+/// Of the part that has most: the richest piece of each condition.
+fn most_wildcards(conditions: &[Condition], sizes: &[usize]) -> usize {
+    conditions
+        .iter()
+        .zip(sizes)
+        .map(|(condition, size)| {
+            let pieces = pieces(condition, *size);
+            pieces
+                .iter()
+                .map(|piece| wildcards(std::slice::from_ref(piece)))
+                .max()
+                .unwrap_or_default()
+        })
+        .sum()
 }
 
 /// Of wildcard patterns; in regular expressions the signs mean something else.

@@ -1,6 +1,6 @@
 //! Target groups, made as backends ask for them: one per Ingress, Service and port as spelled (ingress-model §6, §15.4).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     HealthCheck, HealthCheckPort, Matcher, TargetGroup,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     manifest::{
-        ServiceRef,
+        Ingress, ServiceRef,
         annotation::{
             Setting,
             options::{self, TargetGroupOptions},
@@ -238,10 +238,19 @@ impl<'t, 'a> TargetGroups<'t, 'a> {
 
 /// `namespace/ingress-service:port`.
 fn resource_id(member: MemberInput<'_>, service: &ServiceRef, port: &PortRef) -> String {
-    format!(
-        "{}/{}-{}:{port}",
-        member.ingress.namespace, member.ingress.name, service.name
-    )
+    let Ingress {
+        namespace, name, ..
+    } = member.ingress;
+    // The longest number has five digits.
+    let port_length = match port {
+        PortRef::Name(name) => name.len(),
+        PortRef::Number(_) => 5,
+    };
+    let length = namespace.len() + name.len() + service.name.len() + port_length + 3;
+    let mut id = String::with_capacity(length);
+    // Nothing can fail: the text takes every text.
+    let _ = write!(id, "{namespace}/{name}-{}:{port}", service.name);
+    id
 }
 
 /// Where a target group's settings come from: the Service's win, annotation by annotation (ingress-model §0.3, §15.2).
@@ -253,7 +262,7 @@ struct From<'f, 'q> {
     report: &'f Report<'f>,
 }
 
-impl<'f> From<'f, '_> {
+impl<'f, 'q> From<'f, 'q> {
     fn setting<T>(
         &self,
         field: impl Fn(&'f TargetGroupOptions) -> Option<&'f Setting<T>>,
@@ -282,7 +291,7 @@ impl<'f> From<'f, '_> {
         )
     }
 
-    fn port(&self) -> Built<ViewPort> {
+    fn port(&self) -> Built<ViewPort<'q>> {
         let Ask {
             service,
             view,
@@ -300,8 +309,8 @@ impl<'f> From<'f, '_> {
     }
 
     /// Instances are reached by the node port, addresses by the target port.
-    fn target_port(&self, port: &ViewPort, target_type: TargetType) -> Built<Option<i32>> {
-        let number = match (target_type, &port.target) {
+    fn target_port(&self, port: &ViewPort<'_>, target_type: TargetType) -> Built<Option<i32>> {
+        let number = match (target_type, &*port.target) {
             (TargetType::Instance, _) => port.node_port,
             (TargetType::Ip, PortRef::Number(number)) => Some(*number),
             (TargetType::Ip, PortRef::Name(_)) => Some(NAMED_TARGET_PORT),
@@ -378,9 +387,9 @@ impl<'f> From<'f, '_> {
             let hint = self.ask.view.ports_shown();
             return self.refuse_as(codes::SERVICE_PORT, &setting.origin, &message, &hint);
         };
-        match (target_type?, port.target) {
+        match (target_type?, &*port.target) {
             (TargetType::Instance, _) => Ok(port.node_port.map(HealthCheckPort::Number)),
-            (TargetType::Ip, PortRef::Number(number)) => Ok(Some(HealthCheckPort::Number(number))),
+            (TargetType::Ip, PortRef::Number(number)) => Ok(Some(HealthCheckPort::Number(*number))),
             (TargetType::Ip, PortRef::Name(target)) => self.refuse(
                 &setting.origin,
                 &format!(

@@ -24,7 +24,10 @@ fn the_targets_the_health_checks_and_the_control_port_are_let_in() {
     let number = |port| Some(NetworkingPort::Number(port));
     let name = Some(NetworkingPort::Name("web".to_owned()));
     assert_eq!(ports(json!({})), [number(31001)]);
-    assert_eq!(ports(json!({"target-type": "ip"})), [name.clone()]);
+    assert_eq!(
+        ports(json!({"target-type": "ip"})),
+        std::slice::from_ref(&name)
+    );
     assert_eq!(
         ports(json!({"healthcheck-port": "31001"})),
         [number(31001), number(31001)]

@@ -37,7 +37,10 @@ fn every_plain_listener_of_the_group_redirects_and_has_no_rules() {
         query: None,
     };
     for port in [80, 8080] {
-        assert_eq!(group.listeners[&port].default_actions, [redirect.clone()]);
+        assert_eq!(
+            group.listeners[&port].default_actions,
+            std::slice::from_ref(&redirect)
+        );
         assert!(group.listeners[&port].rules.is_empty());
     }
     assert_eq!(group.listeners[&443].rules.len(), 1);

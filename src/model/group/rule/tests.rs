@@ -109,7 +109,7 @@ fn entries_and_members_are_not_sorted_among_each_other() {
 fn a_rule_without_host_and_path_matches_every_path() {
     let nothing = json!({"pathType": "ImplementationSpecific", "backend": {"service": {"name": "app1", "port": {"number": 80}}}});
     assert_eq!(
-        shown(&of_paths(json!({}), &[nothing.clone()]).group()),
+        shown(&of_paths(json!({}), std::slice::from_ref(&nothing)).group()),
         ["path /*"]
     );
     let world = World::new()

@@ -1,7 +1,11 @@
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
-use crate::model::group::request::{any_conditions, any_request, rule};
+use crate::model::group::{
+    fixture::{World, path, rules},
+    request::{any_conditions, any_request, rule},
+};
 
 fn hosts(values: &[&str]) -> Condition {
     Condition::HostHeader {
@@ -86,7 +90,21 @@ fn what_no_number_of_rules_holds_is_refused() {
     assert_eq!(split(&rule(vec![paths(&many)])), Err(TooMuch::Parts));
 }
 
+#[test]
+fn a_rule_that_becomes_several_is_told_and_stays_whole_in_the_model() {
+    let methods = r#"[{"field":"http-request-method","httpRequestMethodConfig":{"values":["GET","HEAD","POST","PUT"]}}]"#;
+    let spec = rules("a.example.com", &[path("/a", "Prefix", "app1")]);
+    let (group, said) = World::new()
+        .ingress("web", json!({"conditions.app1": methods}), spec)
+        .warned();
+    let wanted = "this rule becomes 2 rules: ALB takes 5 values in one, 3 in a condition";
+    assert_eq!(said, [wanted]);
+    assert_eq!(group.listeners[&80].rules.len(), 1);
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
     #[test]
     fn the_parts_match_exactly_when_the_whole_does(
         conditions in any_conditions(),
