@@ -166,13 +166,16 @@ impl World {
         (groups, problems)
     }
 
-    /// The only group, without a word.
+    /// The only group, without a word; where LBC's checks hold, with nothing but warnings.
     pub fn group(&self) -> GroupModel {
         let (mut groups, problems) = self.outcome();
-        assert_eq!(
-            problems.iter().map(Problem::to_string).collect::<Vec<_>>(),
-            [""; 0]
-        );
+        let is_lbc = self.settings.checks == Checks::Lbc;
+        let said: Vec<String> = problems
+            .iter()
+            .filter(|problem| !is_lbc || problem.severity == Severity::Problem)
+            .map(Problem::to_string)
+            .collect();
+        assert_eq!(said, [""; 0]);
         assert_eq!(groups.len(), 1, "one group");
         groups.remove(0)
     }

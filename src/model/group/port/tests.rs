@@ -8,6 +8,7 @@ use crate::{
     },
 };
 
+const POLICY: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
 const BOTH: &str = r#"[{"HTTP":80},{"HTTPS":443}]"#;
 
 fn one(annotations: Value) -> World {
@@ -88,13 +89,13 @@ fn a_policy_of_one_member_holds_for_all_and_two_conflict() {
     };
     let default = Some("ELBSecurityPolicy-2016-08".to_owned());
     assert_eq!(policy(&group(&[tls(None), tls(None)])), default);
-    let one = group(&[tls(None), tls(Some("P"))]);
-    assert_eq!(policy(&one), Some("P".to_owned()));
+    let one = group(&[tls(None), tls(Some(POLICY))]);
+    assert_eq!(policy(&one), Some(POLICY.to_owned()));
     assert_eq!(policy(&group(&[tls(Some(""))]).lbc()), Some(String::new()));
-    let said = group(&[tls(Some("")), tls(Some("P"))]).lbc().refusals();
+    let said = group(&[tls(Some("")), tls(Some(POLICY))]).lbc().refusals();
     let wanted = "group-conflict: the SSL policy of port 443";
     assert!(said[0].starts_with(wanted), "{said:?}");
-    let of_class = group(&[tls(Some("P"))]).params(json!({"sslPolicy": "Q"}));
+    let of_class = group(&[tls(Some(POLICY))]).params(json!({"sslPolicy": "Q"}));
     assert_eq!(policy(&of_class.lbc()), Some("Q".to_owned()));
 }
 
