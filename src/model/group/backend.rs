@@ -16,6 +16,9 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
+/// Services that a misspelt name is compared with: many misspelt names among many Services must not take all day.
+const COMPARED: usize = 200;
+
 /// A Service as git declares it or, where git does not hold it, as the cluster does.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
@@ -79,18 +82,22 @@ pub fn tell_missing(
     origin: &Origin,
     report: &Report<'_>,
 ) {
-    let prefix = format!("{}/", service.namespace);
+    let first = ServiceRef {
+        namespace: service.namespace.clone(),
+        name: String::new(),
+    };
     let in_git = input
         .services
-        .keys()
-        .filter(|other| other.namespace == service.namespace)
+        .range::<&ServiceRef, _>(&first..)
+        .map(|(other, _)| *other)
+        .take_while(|other| other.namespace == service.namespace)
         .map(|other| other.name.as_str());
-    let in_cluster = input
-        .facts
-        .services
-        .iter()
-        .flat_map(|services| services.keys());
-    let known = in_git.chain(in_cluster.filter_map(|key| key.strip_prefix(&prefix)));
+    let prefix = format!("{}/", service.namespace);
+    let services = input.facts.services.iter();
+    let in_cluster = services
+        .flat_map(|services| services.range(prefix.clone()..))
+        .map_while(|(key, _)| key.strip_prefix(&prefix));
+    let known = in_git.take(COMPARED).chain(in_cluster.take(COMPARED));
     let mut problem = Problem::new(
         codes::UNKNOWN_SERVICE,
         origin.clone(),
