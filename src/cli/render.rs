@@ -10,6 +10,8 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
 use super::{ChecksArg, CliError, Common, Exit, check, client, facts_file, output};
+#[cfg(feature = "live")]
+use crate::model::facts::needs::Needs;
 use crate::{
     config::Config,
     converge::{load, world},
@@ -37,7 +39,7 @@ pub struct RenderArgs {
     /// Read only what is under these paths of it, in place of the configured ones
     #[arg(long = "path", value_name = "PATH")]
     pub paths: Vec<String>,
-    /// What account and cluster say, as `albsync facts` writes it
+    /// What account and cluster say, as `albsync facts` writes it; without it they are asked
     #[arg(long, value_name = "FILE")]
     pub facts: Option<PathBuf>,
     #[command(flatten)]
@@ -130,7 +132,22 @@ fn options(args: &RenderArgs, config: Option<&Config>) -> ParseOptions {
     options
 }
 
-/// What account and cluster say now.
+/// What account and cluster say now; what cannot be read is absent, and told.
+#[cfg(feature = "live")]
+fn live(files: &Snapshot, options: &ParseOptions, config: &Config) -> Result<Facts, CliError> {
+    let manifests = manifest::parse(files, options).value;
+    let needs = Needs::of(&manifests, &world::offline_settings(Some(config)));
+    let (facts, gaps) = super::connect::facts(config, needs.secrets)?;
+    for gap in &gaps {
+        eprintln!(
+            "albsync: warning: could not be read: {}: {}",
+            gap.what, gap.message
+        );
+    }
+    Ok(facts)
+}
+
+#[cfg(not(feature = "live"))]
 fn live(_: &Snapshot, _: &ParseOptions, _: &Config) -> Result<Facts, CliError> {
     Err(
         CliError::usage("render needs the facts of account and cluster")
