@@ -53,8 +53,8 @@ pub struct GroupStack {
     pub group_id: String,
     /// Members in group order.
     pub members: Vec<Member>,
-    /// The group's own security group, resource `ManagedLBSecurityGroup`.
-    pub security_group: SecurityGroupSpec,
+    /// The group's own security group, resource `ManagedLBSecurityGroup`; absent where its members name others.
+    pub security_group: Option<SecurityGroupSpec>,
     pub load_balancer: LoadBalancerSpec,
     /// By port; rules in order of evaluation.
     pub listeners: BTreeMap<u16, ListenerStack>,

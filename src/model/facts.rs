@@ -34,6 +34,8 @@ pub struct Facts {
     pub security_groups: Option<Vec<SecurityGroupFact>>,
     pub services: Option<BTreeMap<String, ServiceFact>>,
     pub nodes: Option<Vec<Node>>,
+    /// Pods behind Services, by `namespace/name` of the Service: all of the namespaces that were looked at.
+    pub endpoints: Option<BTreeMap<String, Vec<EndpointFact>>>,
     /// Instance id → ids of the groups on its primary interface.
     pub instance_groups: Option<BTreeMap<String, Vec<SecurityGroupId>>>,
     /// Group id → the live balancer of that stack, for subnets that stick (ingress-model §3.4).
@@ -138,6 +140,21 @@ pub struct NamedArn {
 pub struct SecretFact {
     pub labels: BTreeMap<String, String>,
     pub keys: std::collections::BTreeSet<String>,
+    /// Changes with the Secret, and says nothing of it.
+    #[serde(rename = "resourceVersion", skip_serializing_if = "Option::is_none")]
+    pub resource_version: Option<String>,
+}
+
+/// One pod behind a Service, as an EndpointSlice lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EndpointFact {
+    pub address: String,
+    /// Takes traffic: ready, and not about to end.
+    pub is_ready: bool,
+    pub node: Option<String>,
+    /// By name; a port without one has the empty name.
+    pub ports: BTreeMap<String, u16>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -129,7 +129,7 @@ impl Wish {
                 reference: ingress(name).reference,
                 origin: origin(&file, 1),
             }],
-            security_group: SecurityGroupSpec {
+            security_group: Some(SecurityGroupSpec {
                 name: format!("k8s-default-{name}-sg"),
                 description: "[k8s] Managed SecurityGroup for LoadBalancer".to_owned(),
                 vpc_id: VPC.to_owned(),
@@ -142,7 +142,7 @@ impl Wish {
                     description: String::new(),
                 }]
                 .into(),
-            },
+            }),
             load_balancer: LoadBalancerSpec {
                 name: format!("k8s-default-{name}-{prefix}"),
                 scheme,

@@ -4,7 +4,7 @@
 //! is a problem with its place, and what it belongs to waits too, so that nothing is ever taken down by a mistake
 //! (lessons B2).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     desired::{Desired, Waiting},
@@ -14,24 +14,17 @@ use super::{
 use crate::{
     id::StackId,
     manifest::{Manifests, Service, ServiceRef},
-    problem::{Checked, Origin, Problem, Severity, codes, nearest::did_you_mean},
+    problem::{Checked, Origin, Problem, Severity, codes},
 };
 
-mod backend;
-mod class;
 mod group;
-mod listener;
-mod load_balancer;
+mod lower;
 pub mod name;
 mod node;
 mod object;
 mod role;
-mod rule;
 mod security_group;
-mod subnet;
 mod tag;
-mod target_group;
-mod unserved;
 
 /// What the commit wants, given the facts. Pure; the order of documents and facts never matters.
 pub fn build(manifests: &Manifests, facts: &Facts, settings: &Settings) -> Checked<Desired> {
@@ -39,8 +32,8 @@ pub fn build(manifests: &Manifests, facts: &Facts, settings: &Settings) -> Check
     let mut report = Report::new(settings);
     let mut desired = Desired::default();
 
-    group::build_all(&input, &mut report, &mut desired);
-    security_group::build_network(&input, &mut report, &mut desired);
+    let openings = group::build_all(&input, &mut report, &mut desired);
+    security_group::build_network(&input, &openings, &mut report, &mut desired);
     let bindings = role::build_all(&input, &mut report, &mut desired);
     object::build_all(&input, &bindings, &mut report, &mut desired);
 
@@ -59,8 +52,6 @@ struct Input<'a> {
     facts: &'a Facts,
     settings: &'a Settings,
     services: BTreeMap<&'a ServiceRef, &'a Service>,
-    /// Instance ids of the nodes that balancers send to, or why they are not known.
-    targets: Result<BTreeSet<String>, String>,
 }
 
 impl<'a> Input<'a> {
@@ -72,7 +63,6 @@ impl<'a> Input<'a> {
             manifests,
             facts,
             settings,
-            targets: node::targets(facts),
             services: services
                 .into_iter()
                 .map(|service| (&service.reference, service))
@@ -107,6 +97,11 @@ impl<'a> Report<'a> {
         severity
     }
 
+    /// Notes problems whose severity is settled.
+    fn tell(&mut self, problems: impl IntoIterator<Item = Problem>) {
+        self.problems.extend(problems);
+    }
+
     fn finish(mut self) -> Vec<Problem> {
         self.problems.sort();
         self.problems.dedup();
@@ -132,21 +127,6 @@ impl Wait {
     /// A problem found just now: the reason in short, the rest is in the problem.
     fn for_problem(problem: &Problem) -> Self {
         Self::new(&problem.origin, problem.message.clone())
-    }
-}
-
-trait Near {
-    /// Adds what was meant, or what there is, for a name that does not exist.
-    fn near<'a>(self, wrong: &str, known: impl Iterator<Item = &'a str>) -> Self;
-}
-
-impl Near for Problem {
-    fn near<'a>(self, wrong: &str, known: impl Iterator<Item = &'a str>) -> Self {
-        let known: BTreeSet<&str> = known.collect();
-        match did_you_mean(wrong, known) {
-            Some(hint) => self.hint(hint),
-            None => self,
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which nodes are targets (aws-deploy §4.3).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     id::SecurityGroupId,
@@ -27,9 +27,30 @@ pub(super) struct Instance<'a> {
     node: &'a Node,
 }
 
-/// Instance ids of the nodes that balancers send to: the ready ones; if none is, those of which nothing is known.
-pub(super) fn targets(facts: &Facts) -> Result<BTreeSet<String>, String> {
-    let instances = suitable(facts)?;
+impl Instance<'_> {
+    pub fn name(&self) -> &str {
+        &self.node.name
+    }
+}
+
+/// Instance ids of the nodes that balancers send to: the ready ones with the selector's labels; if none is, and
+/// `fails_open`, those of which nothing is known.
+pub(super) fn targets(
+    facts: &Facts,
+    selector: Option<&BTreeMap<String, String>>,
+    fails_open: bool,
+) -> Result<BTreeSet<String>, String> {
+    let selected = |node: &Node| {
+        selector.is_none_or(|selector| {
+            selector
+                .iter()
+                .all(|(key, value)| node.labels.get(key) == Some(value))
+        })
+    };
+    let instances: Vec<Instance<'_>> = suitable(facts)?
+        .into_iter()
+        .filter(|instance| selected(instance.node))
+        .collect();
     let with = |ready: &str| -> BTreeSet<String> {
         let instances = instances
             .iter()
@@ -37,7 +58,7 @@ pub(super) fn targets(facts: &Facts) -> Result<BTreeSet<String>, String> {
         instances.map(|instance| instance.id.clone()).collect()
     };
     let ready = with("True");
-    Ok(if ready.is_empty() {
+    Ok(if ready.is_empty() && fails_open {
         with("Unknown")
     } else {
         ready

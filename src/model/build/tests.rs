@@ -29,6 +29,7 @@ mod nodes;
 mod network;
 mod sticky_subnets;
 mod digests;
+mod lowered;
 mod order;
 
 const GROUP: &str = "default/app-aws-ingress";

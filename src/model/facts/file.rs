@@ -297,6 +297,8 @@ impl FactsFile {
             security_groups,
             services,
             nodes,
+            // Who is registered is no part of the model that a file is for.
+            endpoints: _,
             instance_groups,
             load_balancers,
             certificates,
@@ -373,6 +375,7 @@ impl FactsFile {
             found
         });
         Facts {
+            endpoints: None,
             account: self.account,
             partition: self.partition,
             region: self.region,

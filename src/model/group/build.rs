@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     id::ObjectRef,
-    manifest::{Ingress, Manifests},
+    manifest::{Ingress, Manifests, annotation::Setting},
     model::{
         desired::Member,
         facts::Facts,
@@ -33,8 +33,18 @@ pub struct GroupsResult {
     pub groups: BTreeMap<String, Built<GroupModel>>,
     /// In the order of their places, each once.
     pub problems: Vec<Problem>,
-    /// Ingresses that may be ours: nobody looked up what the cluster's default class is.
-    pub undecided: Vec<Member>,
+    /// Ingresses that may be ours, with the group that they would belong to: nobody looked up what the cluster's default
+    /// class is.
+    pub undecided: Vec<(String, Member)>,
+    /// What is not among the built groups, or is without a member that it should have.
+    pub refused: BTreeMap<String, RefusedGroup>,
+}
+
+/// A group that could not be built whole, and why.
+#[derive(Debug, Default)]
+pub struct RefusedGroup {
+    pub members: Vec<Member>,
+    pub problems: Vec<Problem>,
 }
 
 /// Builds every group that the documents ask for; one that is refused holds up no other.
@@ -45,27 +55,79 @@ pub fn build_all(manifests: &Manifests, facts: &Facts, settings: &Settings) -> G
     for problem in grouping.problems {
         told.add(problem);
     }
-    let mut problems = Vec::new();
+    let mut problems = told.finish();
+    let mut refused = left_out(manifests, &problems);
+    let mut members: BTreeMap<String, Vec<Member>> = BTreeMap::new();
     let mut groups = BTreeMap::new();
     for (id, group) in grouping.groups {
+        let mut own = Vec::new();
         let built = if grouping.refused.contains(&id) {
             Err(Refused)
         } else {
             let report = Report::new(settings);
             let built = build(&input, &group, &report);
-            problems.extend(report.finish());
+            own = report.finish();
             built
         };
+        if built.is_err() {
+            let entry = refused.entry(id.clone()).or_default();
+            entry.problems.extend(own.iter().cloned());
+        }
+        let all = group.members.iter().map(|it| as_member(it.ingress));
+        members.insert(id.clone(), all.collect());
+        problems.extend(own);
         groups.insert(id, built);
     }
-    refuse_equal_names(&mut groups, &told);
-    problems.extend(told.finish());
+    let names = Report::new(settings);
+    refuse_equal_names(&mut groups, &names);
+    problems.extend(names.finish());
+    for (id, _) in groups.iter().filter(|(_, built)| built.is_err()) {
+        let entry = refused.entry(id.clone()).or_default();
+        entry.members.extend(members.remove(id).unwrap_or_default());
+    }
     problems.extend(forecast(&groups, facts, settings, &BTreeMap::new()));
     settle(&mut problems);
     GroupsResult {
         groups,
         problems,
-        undecided: grouping.undecided.into_iter().map(as_member).collect(),
+        undecided: grouping
+            .undecided
+            .into_iter()
+            .map(|ingress| (would_be(ingress), as_member(ingress)))
+            .collect(),
+        refused,
+    }
+}
+
+/// Ingresses that a problem keeps out of their groups: what was applied for them must not be taken down by a mistake
+/// (lessons B2).
+fn left_out(manifests: &Manifests, problems: &[Problem]) -> BTreeMap<String, RefusedGroup> {
+    let mut groups: BTreeMap<String, RefusedGroup> = BTreeMap::new();
+    for problem in problems {
+        if problem.severity != Severity::Problem {
+            continue;
+        }
+        let ingress = manifests.ingresses.iter().find(|ingress| {
+            problem.object.as_deref() == Some(&format!("Ingress {}", ingress.key()))
+        });
+        if let Some(ingress) = ingress {
+            let group = groups.entry(would_be(ingress)).or_default();
+            group.members.push(as_member(ingress));
+            group.problems.push(problem.clone());
+        }
+    }
+    groups
+}
+
+/// The group that an Ingress names, or its own.
+fn would_be(ingress: &Ingress) -> String {
+    let named = ingress.options.group.name.as_ref();
+    match named
+        .and_then(Setting::good)
+        .filter(|name| !name.is_empty())
+    {
+        Some(name) => name.clone(),
+        None => ingress.key().to_string(),
     }
 }
 

@@ -89,7 +89,10 @@ impl GroupKnown {
         let id = ResourceId::load_balancer(group_id);
         self.names.load_balancer = Some(wanted.load_balancer.name.clone());
         declared.push((id, &wanted.load_balancer.attributes));
-        self.names.security_group = Some(wanted.security_group.name.clone());
+        self.names.security_group = wanted
+            .security_group
+            .as_ref()
+            .map(|group| group.name.clone());
         for (port, listener) in &wanted.listeners {
             declared.push((
                 ResourceId::listener(group_id, *port),

@@ -37,8 +37,8 @@ impl<'a> Group<'a> {
         if self.load_balancer.is_none() {
             names.push(&desired.load_balancer.name);
         }
-        if self.security_group.is_none() {
-            names.push(&desired.security_group.name);
+        if let (None, Some(wanted)) = (self.security_group, &desired.security_group) {
+            names.push(&wanted.name);
         }
         let missing = desired
             .target_groups

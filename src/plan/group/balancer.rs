@@ -7,7 +7,7 @@ use crate::{
         desired::{GroupStack, Ref},
         digest::digest,
         elb::LoadBalancer,
-        net::SecurityGroup,
+        net::{SecurityGroup, SecurityGroupSpec},
     },
 };
 
@@ -25,12 +25,14 @@ use super::{
 
 impl<'a> Group<'a> {
     pub(super) fn build_security_group(&self, draft: &mut Draft<'a>, desired: &GroupStack) {
+        let Some(spec) = &desired.security_group else {
+            return;
+        };
         let id = ResourceId::managed_security_group(self.id);
-        let spec = &desired.security_group;
         let digest = digest(spec);
         let first = draft.ops.len();
         match self.security_group {
-            Some(live) => self.mend_security_group(draft, desired, live, &digest),
+            Some(live) => self.mend_security_group(draft, spec, live, &digest),
             None => {
                 let cause = draft.cause(&id, &digest, false);
                 let action = Action::CreateSecurityGroup {
@@ -55,12 +57,11 @@ impl<'a> Group<'a> {
     fn mend_security_group(
         &self,
         draft: &mut Draft<'a>,
-        desired: &GroupStack,
+        spec: &SecurityGroupSpec,
         live: &SecurityGroup,
         digest: &str,
     ) {
         let id = ResourceId::managed_security_group(self.id);
-        let spec = &desired.security_group;
         let cause = draft.cause(&id, digest, true);
         let applied = draft
             .applied(&id)

@@ -192,7 +192,10 @@ impl<'a> Group<'a> {
                 .iter()
                 .any(|balancer| balancer.security_groups.contains(&live.id))
         };
-        let kept = match self.desired {
+        let kept = match self
+            .desired
+            .and_then(|desired| desired.security_group.as_ref())
+        {
             Some(_) => choose(draft, &id, &candidates, |live| &live.id.0, attached),
             None => None,
         };

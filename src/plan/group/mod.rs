@@ -122,7 +122,8 @@ impl<'a> Group<'a> {
             return false;
         };
         match id.kind {
-            ResourceKind::LoadBalancer | ResourceKind::SecurityGroup => true,
+            ResourceKind::LoadBalancer => true,
+            ResourceKind::SecurityGroup => desired.security_group.is_some(),
             ResourceKind::TargetGroup => desired.target_groups.contains_key(&id.name),
             ResourceKind::Listener => desired
                 .listeners

@@ -82,23 +82,18 @@ fn a_class_that_exists_nowhere_is_a_problem_and_the_group_stays() {
 }
 
 #[test]
-fn a_class_that_could_be_in_the_cluster_is_a_warning_while_the_cluster_is_unknown() {
-    let (_, problems) = wait_with(|manifests, facts| {
+fn a_class_that_could_be_in_the_cluster_is_waited_for_while_the_cluster_is_unknown() {
+    let (reason, problems) = wait_with(|manifests, facts| {
         manifests.classes.clear();
         facts.ingress_classes = None;
     });
-    assert!(
-        problems[0].contains("warning[unknown-ingress-class]"),
-        "{problems:?}"
-    );
+    assert_eq!(reason, "the cluster's IngressClasses were not read");
+    assert_eq!(problems, Vec::<String>::new());
     let (reason, problems) = wait_with(|manifests, facts| {
         manifests.ingresses[0].class_name = None;
         facts.ingress_classes = None;
     });
-    assert_eq!(
-        reason,
-        "no class is given, and the cluster's default class was not read"
-    );
+    assert_eq!(reason, "the cluster's IngressClasses were not read");
     assert_eq!(problems, Vec::<String>::new());
 }
 
@@ -136,7 +131,7 @@ fn problems_that_waited_for_the_class_count_once_it_is_ours() {
 }
 
 #[test]
-fn parameters_of_a_class_are_not_ignored() {
+fn parameters_that_do_not_exist_are_refused() {
     let (reason, _) = wait_with(|manifests, _| {
         let parameters = (
             "elbv2.k8s.aws".into(),
@@ -145,5 +140,8 @@ fn parameters_of_a_class_are_not_ignored() {
         );
         manifests.classes[0].parameters = Some(located(parameters));
     });
-    assert_eq!(reason, "IngressClassParams are not served yet");
+    assert!(
+        reason.contains("IngressClassParams `x`") && reason.contains("does not exist"),
+        "{reason}"
+    );
 }

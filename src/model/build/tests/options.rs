@@ -59,7 +59,7 @@ fn tracking_tags_beat_default_tags_and_these_beat_the_users() {
         expected(Some("LoadBalancer"), "ingress")
     );
     assert_eq!(
-        group.security_group.tags,
+        group.security_group.unwrap().tags,
         expected(Some("ManagedLBSecurityGroup"), "ingress")
     );
     let listener = &group.listeners[&80];
@@ -89,12 +89,4 @@ fn a_service_overrides_the_health_check_path_for_itself() {
         .map(|it| it.spec.health_check.path.as_str())
         .collect();
     assert_eq!(paths, ["/own", "/all"]);
-}
-
-#[test]
-fn target_type_ip_makes_the_group_wait() {
-    let (reason, _) = wait_with(|manifests, _| {
-        manifests.services[0].options.target_group.target_type = Some(set(TargetType::Ip));
-    });
-    assert_eq!(reason, "target type ip is not served yet");
 }

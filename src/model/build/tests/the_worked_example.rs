@@ -28,7 +28,7 @@ fn makes_the_balancer_and_its_security_groups() {
     assert_eq!(balancer.attributes, BTreeMap::new());
     assert_eq!(balancer.tags, tracking(Some("LoadBalancer")));
 
-    let managed = &group.security_group;
+    let managed = group.security_group.as_ref().unwrap();
     assert_eq!(managed.name, "k8s-default-appawsin-e24e482dfa");
     assert_eq!(
         managed.description,

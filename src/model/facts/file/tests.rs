@@ -102,6 +102,7 @@ fn facts_come_back_from_their_file() {
         [(
             "shop/client".to_owned(),
             SecretFact {
+                resource_version: Some("7".to_owned()),
                 labels: BTreeMap::new(),
                 keys: ["clientID".to_owned()].into(),
             },

@@ -1,0 +1,205 @@
+use super::*;
+use crate::{
+    manifest::annotation::{options::*, value},
+    model::{
+        elb::{OidcClient, TlsSpec},
+        facts::{EndpointFact, SecretFact, Vpc},
+        group::SecretRef,
+    },
+};
+
+fn pod(address: &str, is_ready: bool) -> EndpointFact {
+    EndpointFact {
+        address: address.into(),
+        is_ready,
+        node: Some("node-1".into()),
+        ports: [(String::new(), 8080)].into(),
+    }
+}
+
+fn ip_targets(manifests: &mut Manifests, facts: &mut Facts, pods: Vec<EndpointFact>) {
+    manifests.ingresses[0].options.target_group.target_type = Some(set(TargetType::Ip));
+    for service in &mut manifests.services {
+        service.ports[0].target_port = PortRef::Number(8080);
+    }
+    facts.endpoints = Some([("default/app1".to_owned(), pods)].into());
+}
+
+#[test]
+fn ip_targets_are_the_ready_pods_and_those_outside_of_the_vpc_say_so() {
+    let group = group_with(|manifests, facts, _| {
+        facts.vpc = Some(Vpc {
+            id: "vpc-1".into(),
+            cidrs: vec!["10.0.0.0/16".into()],
+        });
+        let pods = vec![
+            pod("10.0.7.7", true),
+            pod("10.0.7.8", false),
+            pod("172.16.0.1", true),
+        ];
+        ip_targets(manifests, facts, pods);
+    });
+    let of = |service: &str| &group.target_groups[&format!("{GROUP}-{service}:80")].spec;
+    let target = |id: &str, all_zones: bool| Target {
+        id: id.into(),
+        port: 8080,
+        all_zones,
+    };
+    assert_eq!(
+        of("app1").targets,
+        BTreeSet::from([target("10.0.7.7", false), target("172.16.0.1", true)])
+    );
+    assert_eq!(of("app1").target_type, TargetType::Ip);
+    assert!(of("app2").targets.is_empty());
+}
+
+#[test]
+fn pods_that_were_not_looked_up_are_waited_for() {
+    let (reason, problems) = wait_with(|manifests, facts| {
+        ip_targets(manifests, facts, Vec::new());
+        facts.endpoints = None;
+    });
+    assert!(
+        reason.contains("the endpoints of Service `app1` were not read"),
+        "{reason}"
+    );
+    assert_eq!(problems, Vec::<String>::new());
+}
+
+#[test]
+fn a_node_selector_leaves_other_nodes_out() {
+    let labelled = |key: &str| {
+        group_with(|manifests, facts, _| {
+            let labels = [(key.to_owned(), "x".to_owned())].into();
+            manifests.ingresses[0].options.target_group.node_labels = Some(set(labels));
+            facts.nodes.as_mut().unwrap()[0]
+                .labels
+                .insert("pool".into(), "x".into());
+        })
+        .target_groups
+        .values()
+        .map(|it| it.spec.targets.len())
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(labelled("pool"), [1, 1]);
+    assert_eq!(labelled("other"), [0, 0]);
+}
+
+fn https(manifests: &mut Manifests, arns: &[&str]) {
+    let listener = &mut manifests.ingresses[0].options.listener;
+    listener.certificate_arns = Some(set(arns.iter().map(|it| (*it).to_owned()).collect()));
+}
+
+#[test]
+fn https_has_a_default_certificate_others_and_a_policy() {
+    let group = group_with(|manifests, _, _| https(manifests, &["arn:b", "arn:a"]));
+    assert_eq!(group.listeners.keys().collect::<Vec<_>>(), [&443]);
+    let spec = &group.listeners[&443].spec;
+    assert_eq!(spec.protocol, "HTTPS");
+    assert_eq!(
+        spec.tls,
+        Some(TlsSpec {
+            default_certificate: Arn::from("arn:b"),
+            certificates: [Arn::from("arn:a")].into(),
+            ssl_policy: Some("ELBSecurityPolicy-2016-08".into()),
+            mutual_authentication: None,
+        })
+    );
+}
+
+#[test]
+fn what_is_not_served_holds_the_whole_group_with_its_name() {
+    type Change = fn(&mut Manifests);
+    let cases: [(&str, Change); 6] = [
+        ("WAFv2", |manifests| {
+            manifests.ingresses[0].options.add_on.wafv2_acl_arn = Some(set("arn:waf".into()));
+        }),
+        ("WAF Regional", |manifests| {
+            manifests.ingresses[0].options.add_on.waf_acl_id = Some(set("id".into()));
+        }),
+        ("Shield", |manifests| {
+            manifests.ingresses[0]
+                .options
+                .add_on
+                .shield_advanced_protection = Some(set(true));
+        }),
+        ("IPAM", |manifests| {
+            let balancer = &mut manifests.ingresses[0].options.load_balancer;
+            balancer.ipam_ipv4_pool_id = Some(set("ipam-pool-1".into()));
+        }),
+        ("capacity", |manifests| {
+            let units = [("CapacityUnits".to_owned(), "100".to_owned())].into();
+            let balancer = &mut manifests.ingresses[0].options.load_balancer;
+            balancer.minimum_capacity = Some(set(units));
+        }),
+        ("several clusters", |manifests| {
+            manifests.ingresses[0].options.target_group.multi_cluster = Some(set(true));
+        }),
+    ];
+    for (word, change) in cases {
+        let (reason, _) = wait_with(|manifests, facts| {
+            facts.ipam_pools = Some(vec!["ipam-pool-1".into()]);
+            change(manifests);
+        });
+        assert!(reason.contains(word), "{word}: {reason}");
+        assert!(reason.contains("not served yet"), "{word}: {reason}");
+    }
+}
+
+#[test]
+fn a_rule_with_more_values_than_alb_takes_becomes_several_of_the_same_meaning() {
+    let group = group_with(|manifests, _, _| {
+        let sources = (0..4).map(|n| format!("10.{n}.0.0/16")).collect();
+        manifests.ingresses[0].options.rule.conditions.insert(
+            "app1".into(),
+            set(vec![value::Condition::SourceIp { values: sources }]),
+        );
+    });
+    let rules = &group.listeners[&80].rules;
+    assert!(rules.len() > 2, "{rules:?}");
+    let first = &rules[0].spec.actions;
+    assert!(
+        rules
+            .iter()
+            .filter(|rule| rule.spec.actions == *first)
+            .count()
+            > 1
+    );
+}
+
+#[test]
+fn a_sign_in_names_its_secret_with_its_version_and_nothing_of_its_content() {
+    let group = group_with(|manifests, facts, _| {
+        https(manifests, &["arn:a"]);
+        let auth = &mut manifests.ingresses[0].options.auth;
+        auth.auth_type = Some(set(AuthType::Oidc));
+        auth.idp_oidc = Some(set(OidcIdp {
+            issuer: "https://issuer".into(),
+            authorization_endpoint: "https://a".into(),
+            token_endpoint: "https://t".into(),
+            user_info_endpoint: "https://u".into(),
+            secret_name: "client".into(),
+            extra_params: BTreeMap::new(),
+        }));
+        let secret = SecretFact {
+            labels: BTreeMap::new(),
+            keys: ["clientID".to_owned(), "clientSecret".to_owned()].into(),
+            resource_version: Some("42".into()),
+        };
+        facts.secrets = Some([("default/client".to_owned(), secret)].into());
+    });
+    let actions = &group.listeners[&443].rules[0].spec.actions;
+    let RuleAction::AuthenticateOidc { client, .. } = &actions[0] else {
+        panic!("{actions:?}");
+    };
+    assert_eq!(
+        *client,
+        Some(OidcClient {
+            secret: SecretRef {
+                namespace: "default".into(),
+                name: "client".into(),
+            },
+            version: Some("42".into()),
+        })
+    );
+}
