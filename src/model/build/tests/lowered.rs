@@ -1,6 +1,9 @@
 use super::*;
 use crate::{
-    manifest::annotation::{options::*, value},
+    manifest::annotation::{
+        options::{AuthType, OidcIdp},
+        value,
+    },
     model::{
         elb::{OidcClient, TlsSpec},
         facts::{EndpointFact, SecretFact, Vpc},

@@ -103,7 +103,7 @@ fn without_the_clusters_classes_an_ingress_without_class_is_undecided() {
     let undecided: Vec<String> = built
         .undecided
         .iter()
-        .map(|member| member.reference.to_string())
+        .map(|(_, member)| member.reference.to_string())
         .collect();
     assert_eq!(undecided, ["Ingress default/web"]);
 }
