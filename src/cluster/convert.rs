@@ -11,7 +11,7 @@ use crate::{
     id::ObjectRef,
     model::{
         client::ClientCredentials,
-        facts::{Node, SecretFact, ServiceFact, ServicePortFact},
+        facts::{EndpointFact, Node, SecretFact, ServiceFact, ServicePortFact},
         object::{LiveObject, strip_revision},
     },
 };
@@ -156,6 +156,50 @@ pub fn node(value: &Value) -> Option<Node> {
     })
 }
 
+/// The pods that slices list, by `namespace/name` of their Service (aws-deploy §4.4): pods only, the first address of
+/// each; one that is about to end takes no traffic.
+pub fn endpoints(slices: &[Value]) -> BTreeMap<String, Vec<EndpointFact>> {
+    let mut found: BTreeMap<String, Vec<EndpointFact>> = BTreeMap::new();
+    for slice in slices {
+        let metadata = &slice["metadata"];
+        let service = metadata["labels"]["kubernetes.io/service-name"].as_str();
+        let (Some(namespace), Some(service)) = (metadata["namespace"].as_str(), service) else {
+            continue;
+        };
+        let ports: BTreeMap<String, u16> = slice["ports"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|port| {
+                let number = u16::try_from(port["port"].as_u64()?).ok()?;
+                Some((text(&port["name"]).unwrap_or_default(), number))
+            })
+            .collect();
+        let pods = slice["endpoints"].as_array().into_iter().flatten();
+        let pods = pods
+            .filter(|endpoint| endpoint["targetRef"]["kind"] == "Pod")
+            .filter_map(|endpoint| {
+                let conditions = &endpoint["conditions"];
+                Some(EndpointFact {
+                    address: text(&endpoint["addresses"][0])?,
+                    is_ready: conditions["ready"].as_bool().unwrap_or(true)
+                        && conditions["terminating"] != true,
+                    node: text(&endpoint["nodeName"]),
+                    ports: ports.clone(),
+                })
+            });
+        found
+            .entry(format!("{namespace}/{service}"))
+            .or_default()
+            .extend(pods);
+    }
+    // The order of slices must not show in a plan.
+    for pods in found.values_mut() {
+        pods.sort_by(|a, b| (&a.address, &a.ports).cmp(&(&b.address, &b.ports)));
+    }
+    found
+}
+
 /// `namespace/name` and what the API server assigned.
 pub fn service(value: &Value) -> Option<(String, ServiceFact)> {
     let key = format!(
@@ -224,6 +268,7 @@ pub fn secret(value: &Value) -> SecretFact {
             .into_iter()
             .flat_map(|data| data.keys().cloned())
             .collect(),
+        resource_version: text(&value["metadata"]["resourceVersion"]),
     }
 }
 
@@ -246,6 +291,9 @@ pub fn lease(value: &Value) -> Option<Lease> {
 pub fn fingerprint(value: &Value, kind: &str) -> u64 {
     let part = match kind {
         "Node" => serde_json::to_value(node(value)).unwrap_or_default(),
+        "EndpointSlice" => {
+            serde_json::to_value(endpoints(std::slice::from_ref(value))).unwrap_or_default()
+        }
         _ => {
             let metadata = &value["metadata"];
             let mut stripped = json!({"metadata": {"annotations": metadata["annotations"]}});

@@ -12,7 +12,7 @@ use crate::{
     id::{ObjectKey, ObjectRef},
     model::{
         call::CallError,
-        facts::{Node, SecretFact, ServiceFact},
+        facts::{EndpointFact, Node, SecretFact, ServiceFact},
         object::LiveObject,
         observed::DryRun,
     },
@@ -124,6 +124,11 @@ pub trait ClusterRead: Send + Sync {
         &self,
         namespaces: Option<&BTreeSet<String>>,
     ) -> Result<BTreeMap<String, ServiceFact>>;
+    /// Pods behind the Services of these namespaces, by `namespace/name` of the Service. Paged.
+    async fn endpoints(
+        &self,
+        namespaces: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Vec<EndpointFact>>>;
     /// All Ingresses of the cluster, whoever made them.
     async fn ingresses(&self) -> Result<Vec<LiveObject>>;
     /// Name → (controller, is default).

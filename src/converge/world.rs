@@ -65,6 +65,8 @@ struct State {
     resumed: bool,
     /// Group id → its Ingresses that are in the cluster and not in git, as of the last look.
     foreign_members: BTreeMap<String, BTreeSet<String>>,
+    /// Somebody's targets are pods: their coming and going matters.
+    follows_pods: bool,
     /// Operations of the running pass.
     ops: OpCounts,
 }
@@ -172,6 +174,10 @@ impl World {
 
     pub fn foreign_members(&self) -> BTreeMap<String, BTreeSet<String>> {
         self.state().foreign_members.clone()
+    }
+
+    pub fn follows_pods(&self) -> bool {
+        self.state().follows_pods
     }
 
     pub fn count(&self, ops: OpCounts) {

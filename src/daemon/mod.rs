@@ -70,6 +70,8 @@ pub fn history(store: &Store, limit: usize, calls: bool) -> Result<History, Stor
 /// Something the loop hears.
 enum Heard {
     Schedule(Event),
+    /// Pods came or went behind Services.
+    PodsChanged,
     Source(Result<Revision, SourceError>),
     PassEnded(PassEnd),
 }
@@ -185,6 +187,8 @@ impl<'a> Loop<'a> {
     fn heard(&mut self, heard: Heard) {
         match heard {
             Heard::Schedule(event) => self.on(event),
+            Heard::PodsChanged if self.cx.world.follows_pods() => self.on(Event::ClusterChanged),
+            Heard::PodsChanged => {}
             Heard::Source(Ok(revision)) => {
                 self.cx.reporter.source_ready();
                 self.on(Event::Fetched(revision));
@@ -331,17 +335,20 @@ fn watch_source(cx: &Context, tell: &mpsc::Sender<Heard>) -> Option<watch::Watch
 /// Many changes come together: one look is enough. Echoes of our own writes are no news.
 async fn forward_changes(mut changes: mpsc::Receiver<ClusterChange>, tell: mpsc::Sender<Heard>) {
     while let Some(change) = changes.recv().await {
-        let mut news = !change.ours;
+        let is_pods = |change: &ClusterChange| change.object.kind == "EndpointSlice";
+        let mut news = !change.ours && !is_pods(&change);
+        let mut pods = is_pods(&change);
         let deadline = tokio::time::Instant::now() + CLUSTER_DEBOUNCE;
         while let Ok(Some(more)) = tokio::time::timeout_at(deadline, changes.recv()).await {
-            news |= !more.ours;
+            news |= !more.ours && !is_pods(&more);
+            pods |= is_pods(&more);
         }
-        if news
-            && tell
-                .send(Heard::Schedule(Event::ClusterChanged))
-                .await
-                .is_err()
-        {
+        let heard = match (news, pods) {
+            (true, _) => Heard::Schedule(Event::ClusterChanged),
+            (false, true) => Heard::PodsChanged,
+            (false, false) => continue,
+        };
+        if tell.send(heard).await.is_err() {
             return;
         }
     }

@@ -227,6 +227,7 @@ impl Facts {
             security_groups: self.security_groups.or(other.security_groups),
             services: self.services.or(other.services),
             nodes: self.nodes.or(other.nodes),
+            endpoints: self.endpoints.or(other.endpoints),
             instance_groups: self.instance_groups.or(other.instance_groups),
             load_balancers: self.load_balancers.or(other.load_balancers),
             certificates: self.certificates.or(other.certificates),

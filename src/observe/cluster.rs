@@ -33,6 +33,8 @@ pub struct FactsWanted {
     /// Services of all namespaces.
     pub all_services: bool,
     pub nodes: bool,
+    /// Pods behind the Services of these namespaces; empty: nobody asks for pods.
+    pub endpoint_namespaces: BTreeSet<String>,
     pub ingress_classes: bool,
     /// IngressClasses that git holds: git's word counts, so they are left out of the facts.
     pub declared_classes: BTreeSet<String>,
@@ -98,12 +100,19 @@ pub async fn facts(cluster: &dyn ClusterRead, wanted: &FactsWanted) -> (Facts, V
         }
     };
     let secrets = secrets(cluster, &wanted.secrets);
-    let (services, nodes, classes, namespaces, secrets) =
-        futures::join!(services, nodes, classes, namespaces, secrets);
+    let endpoints = async {
+        match wanted.endpoint_namespaces.is_empty() {
+            true => None,
+            false => Some(cluster.endpoints(&wanted.endpoint_namespaces).await),
+        }
+    };
+    let (services, nodes, classes, namespaces, secrets, endpoints) =
+        futures::join!(services, nodes, classes, namespaces, secrets, endpoints);
     let mut gaps = Vec::new();
     let mut facts = Facts {
         services: read(services, "Service", &mut gaps),
         nodes: read(nodes, "Node", &mut gaps),
+        endpoints: read(endpoints, "EndpointSlice", &mut gaps),
         ingress_classes: read(classes, "IngressClass", &mut gaps),
         namespaces: read(namespaces, "Namespace", &mut gaps),
         secrets: read(secrets, "Secret", &mut gaps),

@@ -61,6 +61,12 @@ impl FakeCluster {
             ("v1", "ConfigMap", "configmaps", true),
             ("v1", "Secret", "secrets", true),
             ("v1", "Service", "services", true),
+            (
+                "discovery.k8s.io/v1",
+                "EndpointSlice",
+                "endpointslices",
+                true,
+            ),
             ("v1", "ServiceAccount", "serviceaccounts", true),
             ("apps/v1", "Deployment", "deployments", true),
             ("networking.k8s.io/v1", "Ingress", "ingresses", true),

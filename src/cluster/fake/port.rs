@@ -13,7 +13,7 @@ use crate::{
     },
     id::{ObjectKey, ObjectRef},
     model::{
-        facts::{Node, SecretFact, ServiceFact},
+        facts::{EndpointFact, Node, SecretFact, ServiceFact},
         object::LiveObject,
         observed::DryRun,
     },
@@ -92,6 +92,24 @@ impl ClusterRead for FakeCluster {
             Ok(services
                 .filter_map(|(_, stored)| convert::service(&stored.value))
                 .collect())
+        })
+    }
+
+    async fn endpoints(
+        &self,
+        namespaces: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Vec<EndpointFact>>> {
+        self.call("list EndpointSlice", None, false, |state| {
+            let slices: Vec<Value> = state
+                .objects
+                .iter()
+                .filter(|(key, _)| {
+                    let namespace = key.namespace.as_deref().unwrap_or_default();
+                    key.kind == "EndpointSlice" && namespaces.contains(namespace)
+                })
+                .map(|(_, stored)| stored.value.clone())
+                .collect();
+            Ok(convert::endpoints(&slices))
         })
     }
 

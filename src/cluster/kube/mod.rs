@@ -25,7 +25,7 @@ use crate::{
     model::{
         call::{CallError, Effect},
         client::ClientCredentials,
-        facts::{Node, SecretFact, ServiceFact},
+        facts::{EndpointFact, Node, SecretFact, ServiceFact},
         object::LiveObject,
         observed::DryRun,
     },
@@ -225,6 +225,23 @@ impl ClusterRead for KubeCluster {
             services.extend(list?.iter().filter_map(convert::service));
         }
         Ok(services)
+    }
+
+    async fn endpoints(
+        &self,
+        namespaces: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Vec<EndpointFact>>> {
+        let calls: Vec<_> = namespaces
+            .iter()
+            .map(|namespace| self.list(Collection::ENDPOINT_SLICES, Some(namespace), None))
+            .collect();
+        let lists: Vec<Result<Vec<Value>>> =
+            stream::iter(calls).buffered(CONCURRENCY).collect().await;
+        let mut slices = Vec::new();
+        for list in lists {
+            slices.extend(list?);
+        }
+        Ok(convert::endpoints(&slices))
     }
 
     async fn ingresses(&self) -> Result<Vec<LiveObject>> {

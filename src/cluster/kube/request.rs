@@ -37,6 +37,12 @@ impl Collection {
     pub const NAMESPACES: Self = Self::new("Namespace", "", "/api/v1", "namespaces");
     pub const SECRETS: Self = Self::new("Secret", "", "/api/v1", "secrets");
     pub const SERVICES: Self = Self::new("Service", "", "/api/v1", "services");
+    pub const ENDPOINT_SLICES: Self = Self::new(
+        "EndpointSlice",
+        "discovery.k8s.io",
+        "/apis/discovery.k8s.io/v1",
+        "endpointslices",
+    );
     pub const SERVICE_ACCOUNTS: Self =
         Self::new("ServiceAccount", "", "/api/v1", "serviceaccounts");
     pub const INGRESSES: Self = Self::new(

@@ -19,9 +19,10 @@ use crate::{
     id::ObjectKey,
 };
 
-const WATCHED: [Collection; 5] = [
+const WATCHED: [Collection; 6] = [
     Collection::NODES,
     Collection::SERVICES,
+    Collection::ENDPOINT_SLICES,
     Collection::SERVICE_ACCOUNTS,
     Collection::INGRESSES,
     Collection::INGRESS_CLASSES,
