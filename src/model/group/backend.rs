@@ -30,6 +30,8 @@ pub struct View<'a> {
 /// One port of a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViewPort<'a> {
+    /// `None`: unnamed.
+    pub name: Option<&'a str>,
     pub number: i32,
     pub target: Cow<'a, PortRef>,
     /// 0 where it has none; `None` where the API server is still to assign one.
@@ -143,6 +145,7 @@ impl<'a> View<'a> {
                 .iter()
                 .find(|port| is_wanted(port.name.as_deref(), port.port))?;
             return Some(ViewPort {
+                name: port.name.as_deref(),
                 number: port.port,
                 target: Cow::Borrowed(&port.target_port),
                 node_port: self.node_port(service, port.port, port.node_port),
@@ -160,6 +163,7 @@ impl<'a> View<'a> {
             }
         };
         Some(ViewPort {
+            name: port.name.as_deref(),
             number: port.port,
             target: Cow::Owned(target),
             node_port: Some(self.assigned(port.port).unwrap_or(0)),

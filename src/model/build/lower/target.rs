@@ -113,7 +113,7 @@ impl Lower<'_> {
     fn port_name(&self, model: &group::TargetGroup) -> Result<String, Wait> {
         let service = &model.binding.service;
         match self.view(model).port(&model.binding.port) {
-            Some(port) => Ok(port.name.unwrap_or_default()),
+            Some(port) => Ok(port.name.unwrap_or_default().to_owned()),
             None => Err(Wait::new(
                 &model.origin,
                 format!(
