@@ -5,6 +5,7 @@
 
 mod drift;
 mod edit;
+mod facts;
 mod first;
 mod foreign;
 mod iam;
