@@ -75,6 +75,14 @@ fn facts_of_account_and_cluster_are_enough_to_render() {
         .cli(&["render", "--facts", name, "-o", "lbc", directory]);
     let said = String::from_utf8_lossy(&rendered.stderr);
     assert_eq!(rendered.status.code(), Some(0), "{said}");
+    let live = scene.daemon.cli(&["render", "-o", "lbc", directory]);
+    let told = String::from_utf8_lossy(&live.stderr);
+    assert_eq!(live.status.code(), Some(0), "{told}");
+    assert_eq!(
+        String::from_utf8_lossy(&live.stdout),
+        String::from_utf8_lossy(&rendered.stdout),
+        "the same from the file as from account and cluster"
+    );
     let model: Value = serde_json::from_slice(&rendered.stdout).expect("the model in JSON");
     assert_eq!(model["problems"], json!([]));
     let groups = model["groups"].as_object().expect("groups");
