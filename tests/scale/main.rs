@@ -1,0 +1,87 @@
+//! What the ingress model costs, as counts: allocations and what is done again after a change. Times are the benchmark's
+//! (`cargo bench --no-default-features`).
+
+use std::io;
+
+use albsync::{
+    manifest::{self, Manifests, ParseOptions},
+    model::{group, lbc},
+};
+
+mod workload;
+
+use workload::{PATHS, Workload, workload};
+
+/// Allocations of LBC's own builder for 10,000 Ingresses with 4 paths each and 40,000 Services, with its look-ups
+/// mocked and no YAML read.
+const PEER_ALLOCATIONS: u64 = 13_400_000;
+const INGRESSES: usize = 10_000;
+
+fn documents(workload: &Workload) -> Manifests {
+    let parsed = manifest::parse(&workload.snapshot, &ParseOptions::default());
+    assert!(parsed.problems.is_empty(), "{:?}", parsed.problems.first());
+    parsed.value
+}
+
+/// Documents and facts to the model of all groups, and that to LBC's JSON.
+fn model_and_json(workload: &Workload, manifests: &Manifests) -> usize {
+    let built = group::build_all(manifests, &workload.facts, &workload.settings);
+    assert!(built.problems.is_empty(), "{:?}", built.problems.first());
+    let mut sink = Count(0);
+    lbc::write(&mut sink, &built).expect("counting cannot fail");
+    sink.0
+}
+
+struct Count(usize);
+
+impl io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn allocations(ingresses: usize, groups: usize) -> u64 {
+    let workload = workload(ingresses, groups);
+    let manifests = documents(&workload);
+    let mut bytes = 0;
+    let cost = allocation_counter::measure(|| bytes = model_and_json(&workload, &manifests));
+    // Each path's rule, target group and binding is in it.
+    assert!(bytes > ingresses * PATHS * 500, "only {bytes} bytes");
+    cost.count_total
+}
+
+#[test]
+fn a_large_model_takes_at_most_a_fifth_of_the_peers_allocations() {
+    for groups in [500, 50] {
+        let count = allocations(INGRESSES, groups);
+        println!(
+            "{INGRESSES} Ingresses in {groups} groups: {count} allocations, {:.1} a path",
+            count as f64 / (INGRESSES * PATHS) as f64
+        );
+        assert!(
+            count <= PEER_ALLOCATIONS / 5,
+            "{groups} groups: {count} allocations"
+        );
+    }
+}
+
+#[test]
+fn allocations_grow_with_the_repository_and_no_faster() {
+    let each = [1_000, 2_000, 5_000, 10_000].map(|ingresses| {
+        let count = allocations(ingresses, ingresses / 20);
+        (ingresses, count as f64 / ingresses as f64)
+    });
+    println!("allocations for each Ingress: {each:?}");
+    let (_, first) = each[0];
+    for (ingresses, one) in each {
+        assert!(
+            (one / first - 1.0).abs() < 0.1,
+            "{ingresses} Ingresses: {one} each, {first} with the fewest"
+        );
+    }
+}
