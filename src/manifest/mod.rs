@@ -10,13 +10,18 @@ use crate::{
     source::snapshot::Snapshot,
     yaml::{self, Limits},
 };
+<<<<<<< HEAD
 use annotation::TargetType;
+=======
+use cache::FileRead;
+>>>>>>> ce5bbfb (Read only changed files again; fuzz targets with a corpus that tests replay)
 use document::{Context, Document, Typed};
 use field::Field;
 use policy::Files;
 use validate::Finding;
 
 pub mod annotation;
+mod cache;
 mod document;
 mod field;
 pub mod ingress;
@@ -32,6 +37,7 @@ mod tests;
 pub mod validate;
 
 pub use annotation::IngressOptions;
+pub use cache::Cache;
 pub use ingress::{
     Backend, Ingress, IngressClass, IngressClassParams, IngressPath, IngressRule, PathType,
 };
@@ -119,6 +125,24 @@ pub struct Object {
 
 /// Reads all manifests of a snapshot. The value holds what is good; problems reject (gitops R13).
 pub fn parse(snapshot: &Snapshot, options: &ParseOptions) -> Checked<Manifests> {
+    read_all(snapshot, options, None)
+}
+
+/// The same, reading only the files that changed since the cache's last parse.
+pub fn parse_changed(
+    snapshot: &Snapshot,
+    options: &ParseOptions,
+    cache: &mut Cache,
+) -> Checked<Manifests> {
+    cache.begin(options, |path| snapshot.files.contains_key(path));
+    read_all(snapshot, options, Some(cache))
+}
+
+fn read_all(
+    snapshot: &Snapshot,
+    options: &ParseOptions,
+    mut cache: Option<&mut Cache>,
+) -> Checked<Manifests> {
     let mut manifests = Manifests::default();
     for path in &options.watched {
         manifests.watched.insert(path.clone(), 0);
@@ -138,23 +162,18 @@ pub fn parse(snapshot: &Snapshot, options: &ParseOptions) -> Checked<Manifests> 
         {
             continue;
         }
-        let mut read = yaml::parse(path.as_str(), bytes, &options.limits);
-        problems.append(&mut read.problems);
-        let context = Context {
-            file: path.as_str(),
-            files: &files,
-            checks: options.checks,
+        let read = || read_file(path, bytes, &files, options);
+        let mut read = match &mut cache {
+            Some(cache) => cache.file(path, bytes, read),
+            None => read(),
         };
-        let before = documents.len();
-        for tree in &read.value {
-            let field = Field::root(tree.root());
-            document::read(&field, context, &mut documents, &mut problems);
-        }
         for (watched, count) in &mut manifests.watched {
             if is_under(path, watched) {
-                *count += documents.len() - before;
+                *count += read.documents.len();
             }
         }
+        problems.append(&mut read.problems);
+        documents.append(&mut read.documents);
     }
     let findings = validate::run(&documents, options);
     assemble(documents, findings, options, &mut manifests, &mut problems);
@@ -167,15 +186,37 @@ pub fn parse(snapshot: &Snapshot, options: &ParseOptions) -> Checked<Manifests> 
     }
 }
 
+/// One file alone: what it holds does not depend on others, but for those that it names.
+fn read_file(
+    path: &RepoPath,
+    bytes: &[u8],
+    files: &Files<'_>,
+    options: &ParseOptions,
+) -> FileRead {
+    let yaml = yaml::parse(path.as_str(), bytes, &options.limits);
+    let context = Context {
+        file: path.as_str(),
+        files,
+        checks: options.checks,
+    };
+    let mut read = FileRead {
+        problems: yaml.problems,
+        names_files: mentions_iam(bytes),
+        ..FileRead::default()
+    };
+    for tree in &yaml.value {
+        let field = Field::root(tree.root());
+        document::read(&field, context, &mut read.documents, &mut read.problems);
+    }
+    read
+}
+
 /// The files that `IAMServiceAccount` documents name by `file:`, as paths in the repository. Names that lead out of it
 /// are left out; [`parse`] reports them.
 pub fn named_files(snapshot: &Snapshot) -> BTreeSet<RepoPath> {
     let mut named = BTreeSet::new();
     for (path, bytes) in &snapshot.files {
-        let mentions = bytes
-            .windows(IAM_KIND.len())
-            .any(|window| window == IAM_KIND.as_bytes());
-        if !is_manifest(path) || !mentions {
+        if !is_manifest(path) || !mentions_iam(bytes) {
             continue;
         }
         for tree in yaml::parse(path.as_str(), bytes, &Limits::default()).value {
@@ -190,6 +231,13 @@ pub fn named_files(snapshot: &Snapshot) -> BTreeSet<RepoPath> {
 }
 
 const IAM_KIND: &str = "IAMServiceAccount";
+
+/// Whether a file may hold a document that names other files.
+fn mentions_iam(bytes: &[u8]) -> bool {
+    bytes
+        .windows(IAM_KIND.len())
+        .any(|window| window == IAM_KIND.as_bytes())
+}
 
 /// A document's objects: itself, or what a list holds, lists in lists too.
 fn items(value: &Value) -> Vec<&Value> {

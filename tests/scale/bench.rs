@@ -8,7 +8,7 @@ use albsync::{
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
-#[path = "../tests/scale/workload.rs"]
+#[path = "workload.rs"]
 mod workload;
 
 use workload::workload;

@@ -1,0 +1,118 @@
+//! What is fuzzed: everything between bytes that a commit may hold and the model. Nothing may panic, every problem has a
+//! place in its file, and the same bytes give the same answer.
+#![allow(dead_code, reason = "each fuzz target uses one of them")]
+
+use std::collections::BTreeMap;
+
+use albsync::{
+    id::RepoPath,
+    manifest::{self, Checks, ParseOptions},
+    model::{facts::Facts, group, lbc, settings::Settings},
+    problem::Problem,
+    source::Snapshot,
+};
+
+/// A whole file.
+pub fn yaml(data: &[u8]) {
+    look(data.to_vec());
+}
+
+/// An annotation: its name up to the first line break, then its value. On an Ingress, and on its Service.
+pub fn annotation(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let (name, value) = text.split_once('\n').unwrap_or((text, ""));
+    look(repository(name, value));
+}
+
+/// A value for each annotation that holds JSON.
+pub fn json(data: &[u8]) {
+    let Ok(value) = std::str::from_utf8(data) else {
+        return;
+    };
+    for name in [
+        "listen-ports",
+        "mutual-authentication",
+        "actions.app",
+        "conditions.app",
+        "transforms.app",
+        "jwt-validation",
+        "auth-idp-cognito",
+        "auth-idp-oidc",
+    ] {
+        look(repository(name, value));
+    }
+}
+
+fn look(bytes: Vec<u8>) {
+    let lines = bytes.split(|byte| *byte == b'\n').count();
+    let snapshot = Snapshot {
+        commit: None,
+        files: BTreeMap::from([(RepoPath::from("a.yaml"), bytes)]),
+    };
+    for checks in [Checks::Strict, Checks::Lbc] {
+        let options = ParseOptions {
+            checks,
+            ..ParseOptions::default()
+        };
+        let parsed = manifest::parse(&snapshot, &options);
+        let settings = Settings {
+            checks,
+            ..Settings::offline()
+        };
+        let built = group::build_all(&parsed.value, &Facts::default(), &settings);
+        for problem in parsed.problems.iter().chain(&built.problems) {
+            placed(problem, lines);
+        }
+        let mut text = Vec::new();
+        lbc::write(&mut text, &built).expect("writing to memory");
+        serde_json::from_slice::<serde_json::Value>(&text).expect("JSON");
+    }
+}
+
+fn placed(problem: &Problem, lines: usize) {
+    let origin = &problem.origin;
+    assert!(origin.file == "a.yaml" && origin.column >= 1, "{problem}");
+    assert!(
+        (1..=lines.max(1)).contains(&(origin.line as usize)),
+        "{problem}"
+    );
+    assert!(!problem.message.is_empty());
+}
+
+/// An Ingress and its Service, both with the annotation.
+fn repository(name: &str, value: &str) -> Vec<u8> {
+    // A JSON text is a YAML text.
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let key = quoted(&format!("alb.ingress.kubernetes.io/{name}"));
+    let value = quoted(value);
+    format!(
+        "apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: web
+  annotations:
+    {key}: {value}
+    kubernetes.io/ingress.class: alb
+spec:
+  rules:
+  - http:
+      paths:
+      - {{path: /a, pathType: Prefix, backend: {{service: {{name: app, port: {{number: 80}}}}}}}}
+      - {{path: /b, pathType: ImplementationSpecific, backend: {{service: {{name: app, port: {{name: use-annotation}}}}}}}}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: app
+  annotations:
+    {key}: {value}
+spec:
+  type: NodePort
+  ports:
+  - port: 80
+"
+    )
+    .into_bytes()
+}
