@@ -1,0 +1,131 @@
+//! What holds of the ingress model whatever the documents say.
+
+use std::collections::BTreeMap;
+
+use albsync::{
+    manifest::{self, Checks, ParseOptions},
+    model::{
+        facts::Facts,
+        group::{self, GroupModel},
+        lbc,
+        settings::Settings,
+    },
+    problem::Severity,
+    source::Snapshot,
+};
+use proptest::prelude::*;
+
+mod audit;
+mod collision;
+mod repository;
+
+use repository::{Repository, repositories};
+
+fn settings(checks: Checks) -> Settings {
+    Settings {
+        cluster_name: "demo".to_owned(),
+        checks,
+        ..Settings::offline()
+    }
+}
+
+struct Built {
+    groups: BTreeMap<String, GroupModel>,
+    lbc: String,
+    /// Codes of the problems that reject, with their texts.
+    problems: Vec<(String, String)>,
+}
+
+fn build(snapshot: &Snapshot, facts: &Facts, checks: Checks) -> Built {
+    let options = ParseOptions {
+        checks,
+        ..ParseOptions::default()
+    };
+    let parsed = manifest::parse(snapshot, &options);
+    let built = group::build_all(&parsed.value, facts, &settings(checks));
+    let mut text = Vec::new();
+    lbc::write(&mut text, &built).expect("writing to memory");
+    Built {
+        lbc: String::from_utf8(text).expect("JSON is UTF-8"),
+        problems: parsed
+            .problems
+            .iter()
+            .chain(&built.problems)
+            .filter(|problem| problem.severity == Severity::Problem)
+            .map(|problem| (problem.code.clone(), problem.message.clone()))
+            .collect(),
+        groups: built
+            .groups
+            .into_iter()
+            .filter_map(|(id, model)| Some((id, model.ok()?)))
+            .collect(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_order_of_files_documents_and_keys_changes_nothing(
+        repository in repositories(),
+        first in any::<u64>(),
+        second in any::<u64>(),
+    ) {
+        for checks in [Checks::Lbc, Checks::Strict] {
+            let one = build(&repository.written(first), &repository.facts(), checks);
+            let other = build(&repository.written(second), &repository.facts(), checks);
+            prop_assert_eq!(&one.lbc, &other.lbc);
+            let texts = |built: &Built| {
+                let mut texts = built.problems.clone();
+                texts.sort();
+                texts
+            };
+            prop_assert_eq!(texts(&one), texts(&other));
+        }
+    }
+
+    #[test]
+    fn whatever_passes_the_checks_fits_elbv2(repository in repositories()) {
+        let built = build(&repository.written(0), &repository.facts(), Checks::Strict);
+        if built.problems.is_empty() {
+            for (id, model) in &built.groups {
+                prop_assert_eq!(audit::against_elbv2(model), Vec::<String>::new(), "{}", id);
+            }
+        }
+    }
+
+    #[test]
+    fn equal_ids_and_names_are_always_found(repository in repositories()) {
+        let strict = build(&repository.written(0), &repository.facts(), Checks::Strict);
+        let wanted = collision::expected(&repository);
+        let found = strict.problems.iter().any(|(code, _)| code.ends_with("collision"));
+        prop_assert!(found || wanted.is_empty(), "not found: {:?}; told: {:?}", wanted, strict.problems);
+    }
+}
+
+#[test]
+fn the_generator_makes_what_the_properties_are_about() {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    let (mut good, mut refused, mut colliding, mut rules) = (0, 0, 0, 0);
+    for _ in 0..300 {
+        let repository: Repository = repositories().new_tree(&mut runner).expect("a tree").current();
+        let built = build(&repository.written(1), &repository.facts(), Checks::Strict);
+        let lenient = build(&repository.written(1), &repository.facts(), Checks::Lbc);
+        rules += lenient
+            .groups
+            .values()
+            .flat_map(|group| group.listeners.values())
+            .map(|listener| listener.rules.len())
+            .sum::<usize>();
+        if built.problems.is_empty() && !built.groups.is_empty() {
+            good += 1;
+        } else {
+            refused += 1;
+        }
+        colliding += usize::from(!collision::expected(&repository).is_empty());
+    }
+    assert!(good > 30 && refused > 30, "{good} good, {refused} refused");
+    assert!(colliding > 10, "{colliding} colliding");
+    assert!(rules > 300, "{rules} rules");
+}

@@ -1,0 +1,339 @@
+//! Small repositories with names that lie close together, written in any order.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use albsync::{
+    id::{RepoPath, SecurityGroupId, SubnetId},
+    model::facts::{Facts, SecurityGroupFact, ServiceFact, Subnet, Vpc},
+    source::Snapshot,
+};
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+pub struct Repository {
+    pub ingresses: Vec<Ingress>,
+    pub services: Vec<Service>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Ingress {
+    pub namespace: &'static str,
+    pub name: &'static str,
+    pub annotations: BTreeMap<&'static str, &'static str>,
+    /// Host, then (path, type, Service, port).
+    pub rules: Vec<(&'static str, Vec<(&'static str, &'static str, &'static str, &'static str)>)>,
+}
+
+impl Ingress {
+    pub fn group(&self) -> String {
+        match self.annotations.get("group.name") {
+            Some(name) => (*name).to_owned(),
+            None => format!("{}/{}", self.namespace, self.name),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Service {
+    pub namespace: &'static str,
+    pub name: &'static str,
+    pub annotations: BTreeMap<&'static str, &'static str>,
+}
+
+const NAMESPACES: [&str; 2] = ["default", "x-b"];
+/// Hyphens in the wrong places make different things alike.
+const INGRESSES: [&str; 4] = ["web", "web-x", "web-x-b", "w"];
+const SERVICES: [&str; 4] = ["x-back", "back", "b-back", "app"];
+
+fn annotations() -> impl Strategy<Value = BTreeMap<&'static str, &'static str>> {
+    let choice = prop::sample::select(vec![
+        ("group.name", "shop"),
+        ("group.name", "shop"),
+        ("group.order", "5"),
+        ("group.order", "-7"),
+        ("scheme", "internet-facing"),
+        ("listen-ports", r#"[{"HTTP":80},{"HTTP":8080}]"#),
+        ("listen-ports", r#"[{"HTTP":80},{"HTTPS":443}]"#),
+        ("ssl-redirect", "443"),
+        ("certificate-arn", "arn:aws:acm:us-east-1:123456789012:certificate/1"),
+        ("tags", "team=a,cost=1"),
+        ("load-balancer-name", "shop"),
+        ("load-balancer-attributes", "idle_timeout.timeout_seconds=30,routing.http2.enabled=true"),
+        ("inbound-cidrs", "10.0.0.0/8, 192.0.2.0/24"),
+        ("healthcheck-interval-seconds", "20"),
+        ("target-type", "ip"),
+        ("conditions.app", r#"[{"field":"source-ip","sourceIpConfig":{"values":["10.0.0.0/8","10.1.0.0/16","10.2.0.0/16","10.3.0.0/16"]}},{"field":"host-header","hostHeaderConfig":{"values":["b.example.com","c.example.com","*.d.example.com"]}}]"#),
+        ("actions.back", r#"{"type":"fixed-response","fixedResponseConfig":{"statusCode":"503"}}"#),
+        ("success-codes", "200-299"),
+    ]);
+    prop::collection::vec(choice, 0..4).prop_map(|pairs| pairs.into_iter().collect())
+}
+
+fn rules() -> impl Strategy<Value = Vec<(&'static str, Vec<(&'static str, &'static str, &'static str, &'static str)>)>> {
+    let host = prop::sample::select(vec!["", "a.example.com", "*.example.com"]);
+    let path = (
+        prop::sample::select(vec!["/", "/a", "/a/b", "/a/", "/longer"]),
+        prop::sample::select(vec!["Exact", "Prefix", "ImplementationSpecific"]),
+        prop::sample::select(SERVICES.to_vec()),
+        prop::sample::select(vec!["80", "80", "80", "http", "8443"]),
+    );
+    prop::collection::vec((host, prop::collection::vec(path, 1..4)), 1..3)
+}
+
+pub fn repositories() -> impl Strategy<Value = Repository> {
+    let ingress = (
+        prop::sample::select(NAMESPACES.to_vec()),
+        prop::sample::select(INGRESSES.to_vec()),
+        annotations(),
+        rules(),
+    );
+    let service = prop::collection::btree_map(
+        prop::sample::select(vec!["healthcheck-path", "target-type", "tags"]),
+        prop::sample::select(vec!["/healthz", "ip", "instance", "a=b"]),
+        0..2,
+    );
+    let services = prop::collection::vec(service, NAMESPACES.len() * SERVICES.len());
+    (prop::collection::vec(ingress, 1..5), services).prop_map(|(ingresses, annotations)| {
+        let mut seen = std::collections::BTreeSet::new();
+        Repository {
+            ingresses: ingresses
+                .into_iter()
+                .filter(|(namespace, name, ..)| seen.insert((*namespace, *name)))
+                .map(|(namespace, name, annotations, rules)| Ingress {
+                    namespace,
+                    name,
+                    annotations,
+                    rules,
+                })
+                .collect(),
+            services: NAMESPACES
+                .iter()
+                .flat_map(|namespace| SERVICES.map(|name| (*namespace, name)))
+                .zip(annotations)
+                .map(|((namespace, name), annotations)| Service {
+                    namespace,
+                    name,
+                    annotations: sensible(annotations),
+                })
+                .collect(),
+        }
+    })
+}
+
+/// Leaves out values that do not fit their annotation, or nearly every repository would be refused for them.
+fn sensible(
+    annotations: BTreeMap<&'static str, &'static str>,
+) -> BTreeMap<&'static str, &'static str> {
+    annotations
+        .into_iter()
+        .filter(|(name, value)| match *name {
+            "healthcheck-path" => value.starts_with('/'),
+            "target-type" => ["ip", "instance"].contains(value),
+            _ => value.contains('='),
+        })
+        .collect()
+}
+
+/// Shuffles as a seed says; 0 leaves the order.
+struct Order(u64);
+
+impl Order {
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        if self.0 == 0 {
+            return;
+        }
+        for last in (1..items.len()).rev() {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            items.swap(last, usize::try_from(self.0 % (last as u64 + 1)).unwrap_or(0));
+        }
+    }
+
+    /// A mapping as JSON with its keys in this order.
+    fn map(&mut self, mut entries: Vec<(&str, String)>) -> String {
+        self.shuffle(&mut entries);
+        let mut text = String::from("{");
+        for (index, (key, value)) in entries.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            let _ = write!(text, "{comma}{}: {value}", quoted(key));
+        }
+        text + "}"
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+impl Repository {
+    /// The documents as files, in the order that the seed says.
+    pub fn written(&self, seed: u64) -> Snapshot {
+        let mut order = Order(seed);
+        let mut documents = vec![order.map(vec![
+            ("apiVersion", quoted("networking.k8s.io/v1")),
+            ("kind", quoted("IngressClass")),
+            ("metadata", r#"{"name": "alb"}"#.to_owned()),
+            ("spec", r#"{"controller": "ingress.k8s.aws/alb"}"#.to_owned()),
+        ])];
+        for ingress in &self.ingresses {
+            documents.push(order.ingress(ingress));
+        }
+        for service in &self.services {
+            documents.push(order.service(service));
+        }
+        order.shuffle(&mut documents);
+        let files = if seed == 0 { 1 } else { 1 + seed % 3 };
+        let mut texts: BTreeMap<RepoPath, Vec<u8>> = BTreeMap::new();
+        for (index, document) in documents.iter().enumerate() {
+            let path = RepoPath::new(format!("{}.yaml", index as u64 % files));
+            let text = texts.entry(path).or_default();
+            text.extend_from_slice(format!("---\n{document}\n").as_bytes());
+        }
+        Snapshot {
+            commit: None,
+            files: texts,
+        }
+    }
+
+    /// An account and a cluster with everything that they ask for.
+    pub fn facts(&self) -> Facts {
+        let subnet = |id: &str, az: &str, role: &str| Subnet {
+            id: SubnetId::from(id),
+            az: az.to_owned(),
+            free_addresses: 200,
+            tags: BTreeMap::from([(format!("kubernetes.io/role/{role}"), "1".to_owned())]),
+            ..Subnet::default()
+        };
+        Facts {
+            vpc: Some(Vpc {
+                id: "vpc-1".to_owned(),
+                cidrs: Vec::new(),
+            }),
+            subnets: Some(vec![
+                subnet("subnet-1", "a", "elb"),
+                subnet("subnet-2", "b", "elb"),
+                subnet("subnet-3", "a", "internal-elb"),
+                subnet("subnet-4", "b", "internal-elb"),
+            ]),
+            security_groups: Some(vec![SecurityGroupFact {
+                id: SecurityGroupId::from("sg-1"),
+                name: "k8s-traffic".to_owned(),
+                tags: BTreeMap::from([
+                    ("elbv2.k8s.aws/cluster".to_owned(), "demo".to_owned()),
+                    ("elbv2.k8s.aws/resource".to_owned(), "backend-sg".to_owned()),
+                ]),
+            }]),
+            services: Some(
+                self.services
+                    .iter()
+                    .enumerate()
+                    .map(|(index, service)| {
+                        let port = u16::try_from(30_000 + index).unwrap_or(30_000);
+                        let fact = ServiceFact {
+                            uid: Some(format!("uid-{index}")),
+                            node_ports: BTreeMap::from([
+                                ("80".to_owned(), Some(port)),
+                                ("8443".to_owned(), Some(port + 1_000)),
+                            ]),
+                            ..ServiceFact::default()
+                        };
+                        (format!("{}/{}", service.namespace, service.name), fact)
+                    })
+                    .collect(),
+            ),
+            load_balancers: Some(BTreeMap::new()),
+            certificates: Some(Vec::new()),
+            ingress_classes: Some(BTreeMap::new()),
+            ..Facts::default()
+        }
+    }
+}
+
+impl Order {
+    fn metadata(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        annotations: &BTreeMap<&'static str, &'static str>,
+    ) -> String {
+        let keys: Vec<(String, String)> = annotations
+            .iter()
+            .map(|(key, value)| (format!("alb.ingress.kubernetes.io/{key}"), quoted(value)))
+            .collect();
+        let annotations = self.map(
+            keys.iter()
+                .map(|(key, value)| (key.as_str(), value.clone()))
+                .collect(),
+        );
+        self.map(vec![
+            ("namespace", quoted(namespace)),
+            ("name", quoted(name)),
+            ("annotations", annotations),
+        ])
+    }
+
+    fn ingress(&mut self, ingress: &Ingress) -> String {
+        let rules: Vec<String> = ingress
+            .rules
+            .iter()
+            .map(|(host, paths)| {
+                let paths: Vec<String> = paths
+                    .iter()
+                    .map(|(path, kind, service, port)| self.path(path, kind, service, port))
+                    .collect();
+                let http = format!("{{\"paths\": [{}]}}", paths.join(", "));
+                let mut entries = vec![("http", http)];
+                if !host.is_empty() {
+                    entries.push(("host", quoted(host)));
+                }
+                self.map(entries)
+            })
+            .collect();
+        let spec = self.map(vec![
+            ("ingressClassName", quoted("alb")),
+            ("rules", format!("[{}]", rules.join(", "))),
+        ]);
+        let metadata = self.metadata(ingress.namespace, ingress.name, &ingress.annotations);
+        self.map(vec![
+            ("apiVersion", quoted("networking.k8s.io/v1")),
+            ("kind", quoted("Ingress")),
+            ("metadata", metadata),
+            ("spec", spec),
+        ])
+    }
+
+    fn path(&mut self, path: &str, kind: &str, service: &str, port: &str) -> String {
+        let port = match port.parse::<u16>() {
+            Ok(number) => format!("{{\"number\": {number}}}"),
+            Err(_) => format!("{{\"name\": {}}}", quoted(port)),
+        };
+        let service = self.map(vec![("name", quoted(service)), ("port", port)]);
+        self.map(vec![
+            ("path", quoted(path)),
+            ("pathType", quoted(kind)),
+            ("backend", format!("{{\"service\": {service}}}")),
+        ])
+    }
+
+    fn service(&mut self, service: &Service) -> String {
+        let ports = [("80", "http", "8443"), ("8443", "tls", "80")].map(|(port, name, target)| {
+            self.map(vec![
+                ("name", quoted(name)),
+                ("port", port.to_owned()),
+                ("targetPort", target.to_owned()),
+            ])
+        });
+        let spec = self.map(vec![
+            ("type", quoted("NodePort")),
+            ("ports", format!("[{}]", ports.join(", "))),
+        ]);
+        let metadata = self.metadata(service.namespace, service.name, &service.annotations);
+        self.map(vec![
+            ("apiVersion", quoted("v1")),
+            ("kind", quoted("Service")),
+            ("metadata", metadata),
+            ("spec", spec),
+        ])
+    }
+}
