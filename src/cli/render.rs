@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{ChecksArg, CliError, Common, Exit, check, client, facts_file, output};
@@ -177,7 +177,7 @@ impl Rendered {
     /// As `-o lbc` prints it.
     pub fn as_lbc(&self) -> impl Serialize {
         AsLbc {
-            groups: LbcGroups(&self.groups),
+            groups: lbc::Models(&self.groups),
             problems: self.rejecting().map(Told::of).collect(),
         }
     }
@@ -263,20 +263,8 @@ fn drop_unset(value: &mut Value) {
 
 #[derive(Serialize)]
 struct AsLbc<'a> {
-    groups: LbcGroups<'a>,
+    groups: lbc::Models<'a>,
     problems: Vec<Told<'a>>,
-}
-
-struct LbcGroups<'a>(&'a BTreeMap<String, GroupModel>);
-
-impl Serialize for LbcGroups<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (id, group) in self.0 {
-            map.serialize_entry(id, &lbc::Model { id, group })?;
-        }
-        map.end()
-    }
 }
 
 #[derive(Serialize)]

@@ -10,11 +10,8 @@ use crate::{
     source::snapshot::Snapshot,
     yaml::{self, Limits},
 };
-<<<<<<< HEAD
 use annotation::TargetType;
-=======
 use cache::FileRead;
->>>>>>> ce5bbfb (Read only changed files again; fuzz targets with a corpus that tests replay)
 use document::{Context, Document, Typed};
 use field::Field;
 use policy::Files;
@@ -187,12 +184,7 @@ fn read_all(
 }
 
 /// One file alone: what it holds does not depend on others, but for those that it names.
-fn read_file(
-    path: &RepoPath,
-    bytes: &[u8],
-    files: &Files<'_>,
-    options: &ParseOptions,
-) -> FileRead {
+fn read_file(path: &RepoPath, bytes: &[u8], files: &Files<'_>, options: &ParseOptions) -> FileRead {
     let yaml = yaml::parse(path.as_str(), bytes, &options.limits);
     let context = Context {
         file: path.as_str(),

@@ -3,7 +3,10 @@
 //! Nothing is copied: the model is written out as it is read. What is unset, empty lists and empty maps are left out;
 //! texts that are set and empty stay. Rules are numbered 1, 2, 3 … for each listener.
 
-use std::fmt::{self, Display};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display},
+};
 
 use serde::{
     Serialize, Serializer,
@@ -47,6 +50,20 @@ impl Serialize for Model<'_> {
         let mut map = serializer.serialize_map(Some(2))?;
         map.serialize_entry("id", self.id)?;
         map.serialize_entry("resources", &Resources(self.group))?;
+        map.end()
+    }
+}
+
+/// All groups by their ids.
+#[derive(Clone, Copy, Debug)]
+pub struct Models<'a>(pub &'a BTreeMap<String, GroupModel>);
+
+impl Serialize for Models<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (id, group) in self.0 {
+            map.serialize_entry(id, &Model { id, group })?;
+        }
         map.end()
     }
 }

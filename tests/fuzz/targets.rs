@@ -61,13 +61,13 @@ fn look(bytes: Vec<u8>) {
             checks,
             ..Settings::offline()
         };
-        let built = group::build_all(&parsed.value, &Facts::default(), &settings);
+        let built = group::build::build_all(&parsed.value, &Facts::default(), &settings);
         for problem in parsed.problems.iter().chain(&built.problems) {
             placed(problem, lines);
         }
-        let mut text = Vec::new();
-        lbc::write(&mut text, &built).expect("writing to memory");
-        serde_json::from_slice::<serde_json::Value>(&text).expect("JSON");
+        let models = built.into_models();
+        let text = serde_json::to_vec(&lbc::Models(&models)).expect("JSON");
+        assert!(!text.is_empty());
     }
 }
 

@@ -25,11 +25,26 @@ pub fn against_elbv2(model: &GroupModel) -> Vec<String> {
     }
     for (port, listener) in &model.listeners {
         tags(&format!("listener {port}"), &listener.tags, &mut wrong);
-        actions(&format!("listener {port}"), &listener.default_actions, &mut wrong);
+        actions(
+            &format!("listener {port}"),
+            &listener.default_actions,
+            &mut wrong,
+        );
         for rule in &listener.rules {
-            for part in split::split(rule) {
+            let parts = match split::split(rule) {
+                Ok(parts) => parts,
+                Err(too_much) => {
+                    wrong.push(format!("rule at {}: {too_much}", rule.origin));
+                    continue;
+                }
+            };
+            for part in parts {
                 conditions(&part, &mut wrong);
-                actions(&format!("rule at {}", part.origin), &part.actions, &mut wrong);
+                actions(
+                    &format!("rule at {}", part.origin),
+                    &part.actions,
+                    &mut wrong,
+                );
                 tags(&format!("rule at {}", part.origin), &part.tags, &mut wrong);
             }
         }

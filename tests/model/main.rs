@@ -42,23 +42,19 @@ fn build(snapshot: &Snapshot, facts: &Facts, checks: Checks) -> Built {
         ..ParseOptions::default()
     };
     let parsed = manifest::parse(snapshot, &options);
-    let built = group::build_all(&parsed.value, facts, &settings(checks));
-    let mut text = Vec::new();
-    lbc::write(&mut text, &built).expect("writing to memory");
+    let built = group::build::build_all(&parsed.value, facts, &settings(checks));
+    let problems = parsed
+        .problems
+        .iter()
+        .chain(&built.problems)
+        .filter(|problem| problem.severity == Severity::Problem)
+        .map(|problem| (problem.code.clone(), problem.message.clone()))
+        .collect();
+    let groups = built.into_models();
     Built {
-        lbc: String::from_utf8(text).expect("JSON is UTF-8"),
-        problems: parsed
-            .problems
-            .iter()
-            .chain(&built.problems)
-            .filter(|problem| problem.severity == Severity::Problem)
-            .map(|problem| (problem.code.clone(), problem.message.clone()))
-            .collect(),
-        groups: built
-            .groups
-            .into_iter()
-            .filter_map(|(id, model)| Some((id, model.ok()?)))
-            .collect(),
+        lbc: serde_json::to_string(&lbc::Models(&groups)).expect("JSON"),
+        problems,
+        groups,
     }
 }
 
@@ -109,7 +105,10 @@ fn the_generator_makes_what_the_properties_are_about() {
     let mut runner = TestRunner::deterministic();
     let (mut good, mut refused, mut colliding, mut rules) = (0, 0, 0, 0);
     for _ in 0..300 {
-        let repository: Repository = repositories().new_tree(&mut runner).expect("a tree").current();
+        let repository: Repository = repositories()
+            .new_tree(&mut runner)
+            .expect("a tree")
+            .current();
         let built = build(&repository.written(1), &repository.facts(), Checks::Strict);
         let lenient = build(&repository.written(1), &repository.facts(), Checks::Lbc);
         rules += lenient

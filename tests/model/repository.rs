@@ -21,7 +21,10 @@ pub struct Ingress {
     pub name: &'static str,
     pub annotations: BTreeMap<&'static str, &'static str>,
     /// Host, then (path, type, Service, port).
-    pub rules: Vec<(&'static str, Vec<(&'static str, &'static str, &'static str, &'static str)>)>,
+    pub rules: Vec<(
+        &'static str,
+        Vec<(&'static str, &'static str, &'static str, &'static str)>,
+    )>,
 }
 
 impl Ingress {
@@ -55,21 +58,38 @@ fn annotations() -> impl Strategy<Value = BTreeMap<&'static str, &'static str>> 
         ("listen-ports", r#"[{"HTTP":80},{"HTTP":8080}]"#),
         ("listen-ports", r#"[{"HTTP":80},{"HTTPS":443}]"#),
         ("ssl-redirect", "443"),
-        ("certificate-arn", "arn:aws:acm:us-east-1:123456789012:certificate/1"),
+        (
+            "certificate-arn",
+            "arn:aws:acm:us-east-1:123456789012:certificate/1",
+        ),
         ("tags", "team=a,cost=1"),
         ("load-balancer-name", "shop"),
-        ("load-balancer-attributes", "idle_timeout.timeout_seconds=30,routing.http2.enabled=true"),
+        (
+            "load-balancer-attributes",
+            "idle_timeout.timeout_seconds=30,routing.http2.enabled=true",
+        ),
         ("inbound-cidrs", "10.0.0.0/8, 192.0.2.0/24"),
         ("healthcheck-interval-seconds", "20"),
         ("target-type", "ip"),
-        ("conditions.app", r#"[{"field":"source-ip","sourceIpConfig":{"values":["10.0.0.0/8","10.1.0.0/16","10.2.0.0/16","10.3.0.0/16"]}},{"field":"host-header","hostHeaderConfig":{"values":["b.example.com","c.example.com","*.d.example.com"]}}]"#),
-        ("actions.back", r#"{"type":"fixed-response","fixedResponseConfig":{"statusCode":"503"}}"#),
+        (
+            "conditions.app",
+            r#"[{"field":"source-ip","sourceIpConfig":{"values":["10.0.0.0/8","10.1.0.0/16","10.2.0.0/16","10.3.0.0/16"]}},{"field":"host-header","hostHeaderConfig":{"values":["b.example.com","c.example.com","*.d.example.com"]}}]"#,
+        ),
+        (
+            "actions.back",
+            r#"{"type":"fixed-response","fixedResponseConfig":{"statusCode":"503"}}"#,
+        ),
         ("success-codes", "200-299"),
     ]);
     prop::collection::vec(choice, 0..4).prop_map(|pairs| pairs.into_iter().collect())
 }
 
-fn rules() -> impl Strategy<Value = Vec<(&'static str, Vec<(&'static str, &'static str, &'static str, &'static str)>)>> {
+fn rules() -> impl Strategy<
+    Value = Vec<(
+        &'static str,
+        Vec<(&'static str, &'static str, &'static str, &'static str)>,
+    )>,
+> {
     let host = prop::sample::select(vec!["", "a.example.com", "*.example.com"]);
     let path = (
         prop::sample::select(vec!["/", "/a", "/a/b", "/a/", "/longer"]),
@@ -146,7 +166,10 @@ impl Order {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;
             self.0 ^= self.0 << 17;
-            items.swap(last, usize::try_from(self.0 % (last as u64 + 1)).unwrap_or(0));
+            items.swap(
+                last,
+                usize::try_from(self.0 % (last as u64 + 1)).unwrap_or(0),
+            );
         }
     }
 
@@ -174,7 +197,10 @@ impl Repository {
             ("apiVersion", quoted("networking.k8s.io/v1")),
             ("kind", quoted("IngressClass")),
             ("metadata", r#"{"name": "alb"}"#.to_owned()),
-            ("spec", r#"{"controller": "ingress.k8s.aws/alb"}"#.to_owned()),
+            (
+                "spec",
+                r#"{"controller": "ingress.k8s.aws/alb"}"#.to_owned(),
+            ),
         ])];
         for ingress in &self.ingresses {
             documents.push(order.ingress(ingress));

@@ -23,9 +23,9 @@ fn model(c: &mut Criterion) {
         let manifests = manifest::parse(&workload.snapshot, &ParseOptions::default()).value;
         all.bench_function(format!("model and JSON, {groups} groups"), |b| {
             b.iter(|| {
-                let built = group::build_all(&manifests, &workload.facts, &workload.settings);
-                let mut text = Vec::new();
-                lbc::write(&mut text, &built).map(|()| black_box(text.len()))
+                let built =
+                    group::build::build_all(&manifests, &workload.facts, &workload.settings);
+                serde_json::to_vec(&lbc::Models(&black_box(built.into_models())))
             });
         });
     }

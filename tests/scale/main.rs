@@ -25,10 +25,11 @@ fn documents(workload: &Workload) -> Manifests {
 
 /// Documents and facts to the model of all groups, and that to LBC's JSON.
 fn model_and_json(workload: &Workload, manifests: &Manifests) -> usize {
-    let built = group::build_all(manifests, &workload.facts, &workload.settings);
+    let built = group::build::build_all(manifests, &workload.facts, &workload.settings);
     assert!(built.problems.is_empty(), "{:?}", built.problems.first());
+    let models = built.into_models();
     let mut sink = Count(0);
-    lbc::write(&mut sink, &built).expect("counting cannot fail");
+    serde_json::to_writer(&mut sink, &lbc::Models(&models)).expect("counting cannot fail");
     sink.0
 }
 

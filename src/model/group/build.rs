@@ -47,6 +47,16 @@ pub struct RefusedGroup {
     pub problems: Vec<Problem>,
 }
 
+impl GroupsResult {
+    /// The groups that could be built.
+    pub fn into_models(self) -> BTreeMap<String, GroupModel> {
+        let built = self.groups.into_iter();
+        built
+            .filter_map(|(id, model)| Some((id, model.ok()?)))
+            .collect()
+    }
+}
+
 /// Builds every group that the documents ask for; one that is refused holds up no other.
 pub fn build_all(manifests: &Manifests, facts: &Facts, settings: &Settings) -> GroupsResult {
     let input = Input::new(manifests, facts, settings);
