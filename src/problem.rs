@@ -1,6 +1,6 @@
 //! The user's mistakes: collected with their places, never thrown.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,13 +10,14 @@ pub mod nearest;
 /// Where something stands in a file: all counted from 1; column in characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin {
-    pub file: String,
+    /// Shared: a large file has many places.
+    pub file: Arc<str>,
     pub line: u32,
     pub column: u32,
 }
 
 impl Origin {
-    pub fn new(file: impl Into<String>, line: u32, column: u32) -> Self {
+    pub fn new(file: impl Into<Arc<str>>, line: u32, column: u32) -> Self {
         Self {
             file: file.into(),
             line,
@@ -25,7 +26,7 @@ impl Origin {
     }
 
     /// The start of a file, for problems of the file as a whole.
-    pub fn start_of(file: impl Into<String>) -> Self {
+    pub fn start_of(file: impl Into<Arc<str>>) -> Self {
         Self::new(file, 1, 1)
     }
 }

@@ -4,7 +4,7 @@
 //! gives the values. Both must agree on the structure; plain scalars are read as Kubernetes reads them ([`scalar`]).
 //! Values never appear in problems here: a file may hold Secrets.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde_json::Value;
 
@@ -115,7 +115,7 @@ impl Place {
 #[derive(Clone, Debug)]
 pub struct Tree {
     pub value: Value,
-    file: String,
+    file: Arc<str>,
     root: Place,
 }
 
@@ -147,7 +147,7 @@ impl Tree {
         let root = Place::start_of(&value);
         Self {
             value,
-            file: file.to_owned(),
+            file: file.into(),
             root,
         }
     }
@@ -181,7 +181,7 @@ impl Tree {
     }
 
     fn at(&self, mark: Mark) -> Origin {
-        Origin::new(self.file.as_str(), mark.line, mark.column)
+        Origin::new(Arc::clone(&self.file), mark.line, mark.column)
     }
 }
 
@@ -190,7 +190,7 @@ impl Tree {
 pub struct Node<'a> {
     value: &'a Value,
     place: &'a Place,
-    file: &'a str,
+    file: &'a Arc<str>,
 }
 
 impl<'a> Node<'a> {
@@ -268,7 +268,7 @@ impl<'a> Node<'a> {
     }
 
     fn at(&self, mark: Mark) -> Origin {
-        Origin::new(self.file, mark.line, mark.column)
+        Origin::new(Arc::clone(self.file), mark.line, mark.column)
     }
 }
 

@@ -25,7 +25,7 @@ fn find(
     message: &str,
 ) -> Option<Origin> {
     let path = field_in(message, &object.value)?;
-    let file = RepoPath::new(object.origin.file.clone());
+    let file = RepoPath::new(&*object.origin.file);
     let bytes = files.files.get(&file)?;
     let documents = yaml::parse(&object.origin.file, bytes, &options.limits).value;
     documents

@@ -36,7 +36,7 @@ impl PreviousSet {
         let applied = manifests
             .objects
             .iter()
-            .map(|object| (object.reference.key(), object.origin.file.clone()));
+            .map(|object| (object.reference.key(), object.origin.file.to_string()));
         let ours = manifests.iam_service_accounts.iter().map(|document| {
             let key = ObjectKey {
                 group: OUR_GROUP.to_owned(),
@@ -44,7 +44,7 @@ impl PreviousSet {
                 namespace: Some(document.namespace.clone()),
                 name: document.name.clone(),
             };
-            (key, document.origin.file.clone())
+            (key, document.origin.file.to_string())
         });
         Self {
             watched: manifests.watched.clone(),

@@ -1,6 +1,6 @@
 //! Raw documents and `serde_yaml`'s values to trees: structure agreed, plain scalars read as Kubernetes does.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -20,6 +20,7 @@ pub(super) fn documents(
     problems: &mut Vec<Problem>,
 ) -> Vec<Tree> {
     let complete = problems.is_empty();
+    let shared: Arc<str> = file.into();
     let mut trees = Vec::new();
     let mut values = serde_yaml::Deserializer::from_str(text);
     for raw in raw {
@@ -45,7 +46,7 @@ pub(super) fn documents(
         if !value.is_null() {
             trees.push(Tree {
                 value,
-                file: file.to_owned(),
+                file: Arc::clone(&shared),
                 root,
             });
         }

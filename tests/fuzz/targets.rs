@@ -73,7 +73,7 @@ fn look(bytes: Vec<u8>) {
 
 fn placed(problem: &Problem, lines: usize) {
     let origin = &problem.origin;
-    assert!(origin.file == "a.yaml" && origin.column >= 1, "{problem}");
+    assert!(&*origin.file == "a.yaml" && origin.column >= 1, "{problem}");
     assert!(
         (1..=lines.max(1)).contains(&(origin.line as usize)),
         "{problem}"

@@ -250,7 +250,7 @@ fn without_place(rendered: &Rendered, case: &Case) -> Vec<String> {
     let lines = case.input.matches('\n').count() + 1;
     let is_placed = |problem: &albsync::problem::Problem| {
         let origin = &problem.origin;
-        origin.file == "input.yaml"
+        &*origin.file == "input.yaml"
             && (1..=lines).contains(&usize::try_from(origin.line).unwrap())
             && origin.column >= 1
             && !problem.message.trim().is_empty()

@@ -43,7 +43,7 @@ fn conflict(first: Value, second: Value) -> String {
     assert_eq!(problem.code, "group-conflict");
     assert_eq!(problem.object.as_deref(), Some("Ingress default/b"));
     assert!(problem.origin.file.starts_with("b-"), "{problem}");
-    let also = problem.also.as_ref().map(|also| also.file.as_str());
+    let also = problem.also.as_ref().map(|also| &*also.file);
     assert!(also.is_some_and(|file| file.starts_with("a-")), "{problem}");
     assert!(problem.message.contains("Ingress default/a"), "{problem}");
     problem.message.clone()
