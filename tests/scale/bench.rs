@@ -8,6 +8,7 @@ use albsync::{
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
+#[allow(dead_code, reason = "some parts are the counting test's")]
 #[path = "workload.rs"]
 mod workload;
 

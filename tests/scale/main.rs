@@ -4,10 +4,11 @@
 use std::io;
 
 use albsync::{
-    manifest::{self, Manifests, ParseOptions},
+    manifest::Manifests,
     model::{group, lbc},
 };
 
+#[allow(dead_code, reason = "some parts are the benchmark's")]
 mod workload;
 
 use workload::{PATHS, Workload, workload};
@@ -16,12 +17,6 @@ use workload::{PATHS, Workload, workload};
 /// mocked and no YAML read.
 const PEER_ALLOCATIONS: u64 = 13_400_000;
 const INGRESSES: usize = 10_000;
-
-fn documents(workload: &Workload) -> Manifests {
-    let parsed = manifest::parse(&workload.snapshot, &ParseOptions::default());
-    assert!(parsed.problems.is_empty(), "{:?}", parsed.problems.first());
-    parsed.value
-}
 
 /// Documents and facts to the model of all groups, and that to LBC's JSON.
 fn model_and_json(workload: &Workload, manifests: &Manifests) -> usize {
@@ -48,7 +43,7 @@ impl io::Write for Count {
 
 fn allocations(ingresses: usize, groups: usize) -> u64 {
     let workload = workload(ingresses, groups);
-    let manifests = documents(&workload);
+    let manifests = workload::documents(ingresses, groups);
     let mut bytes = 0;
     let cost = allocation_counter::measure(|| bytes = model_and_json(&workload, &manifests));
     // Each path's rule, target group and binding is in it.

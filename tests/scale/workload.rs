@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use albsync::{
     id::{RepoPath, SecurityGroupId, SubnetId},
+    manifest::{self, Backend, Manifests, ParseOptions, ServiceRef},
     model::{
         facts::{Facts, SecurityGroupFact, ServiceFact, Subnet, Vpc},
         settings::Settings,
     },
+    problem::Origin,
     source::Snapshot,
 };
 
@@ -169,4 +171,47 @@ fn facts(services: BTreeMap<String, ServiceFact>) -> Facts {
         ingress_classes: Some(BTreeMap::new()),
         ..Facts::default()
     }
+}
+
+/// The documents of [`workload`] without reading thousands of files: those of the first, under other names.
+pub fn documents(ingresses: usize, groups: usize) -> Manifests {
+    let first = workload(1, 1);
+    let parsed = manifest::parse(&first.snapshot, &ParseOptions::default());
+    assert!(parsed.problems.is_empty(), "{:?}", parsed.problems.first());
+    let mut manifests = parsed.value;
+    let templates = std::mem::take(&mut manifests.ingresses);
+    let services = std::mem::take(&mut manifests.services);
+    for number in 0..ingresses {
+        let origin = Origin::start_of(path(number).as_str());
+        for template in &templates {
+            let mut ingress = template.clone();
+            ingress.origin = origin.clone();
+            ingress.namespace = namespace(number);
+            ingress.name = format!("app-{number:05}");
+            if let Some(group) = &mut ingress.options.group.name {
+                group.value = Ok(format!("group-{:03}", number % groups));
+            }
+            for rule in &mut ingress.rules {
+                if let Some(host) = &mut rule.host {
+                    host.value = format!("app-{number:05}.example.com");
+                }
+                for (service, path) in rule.paths.iter_mut().enumerate() {
+                    if let Backend::Service { name: backend, .. } = &mut path.backend.value {
+                        *backend = name(number, service);
+                    }
+                }
+            }
+            manifests.ingresses.push(ingress);
+        }
+        for (index, template) in services.iter().enumerate() {
+            let mut service = template.clone();
+            service.origin = origin.clone();
+            service.reference = ServiceRef {
+                namespace: namespace(number),
+                name: name(number, index),
+            };
+            manifests.services.push(service);
+        }
+    }
+    manifests
 }
