@@ -8,9 +8,19 @@ use super::repository::Repository;
 pub fn expected(repository: &Repository) -> Vec<String> {
     let mut backends: BTreeMap<(String, String), BTreeSet<(&str, &str)>> = BTreeMap::new();
     let mut names: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let redirected: BTreeSet<String> = repository
+        .ingresses
+        .iter()
+        .filter(|ingress| ingress.annotations.contains_key("ssl-redirect"))
+        .map(super::repository::Ingress::group)
+        .collect();
     for ingress in &repository.ingresses {
         if let Some(name) = ingress.annotations.get("load-balancer-name") {
             names.entry(name).or_default().insert(ingress.group());
+        }
+        if redirected.contains(&ingress.group()) {
+            // Which of its rules are built depends on who listens where.
+            continue;
         }
         for (_, paths) in &ingress.rules {
             for (_, _, service, port) in paths {

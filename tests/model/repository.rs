@@ -45,44 +45,54 @@ pub struct Service {
 
 const NAMESPACES: [&str; 2] = ["default", "x-b"];
 /// Hyphens in the wrong places make different things alike.
-const INGRESSES: [&str; 4] = ["web", "web-x", "web-x-b", "w"];
+const INGRESSES: [&str; 3] = ["web", "web-x", "web-x-b"];
 const SERVICES: [&str; 4] = ["x-back", "back", "b-back", "app"];
 
 fn annotations() -> impl Strategy<Value = BTreeMap<&'static str, &'static str>> {
-    let choice = prop::sample::select(vec![
-        ("group.name", "shop"),
-        ("group.name", "shop"),
-        ("group.order", "5"),
-        ("group.order", "-7"),
-        ("scheme", "internet-facing"),
-        ("listen-ports", r#"[{"HTTP":80},{"HTTP":8080}]"#),
+    let choice = prop::sample::select(CHOICES.to_vec());
+    let group = prop::option::weighted(0.7, Just(("group.name", "shop")));
+    (group, prop::collection::vec(choice, 0..3)).prop_map(|(group, choices)| {
+        let pairs = choices.into_iter().flatten().copied();
+        group.into_iter().chain(pairs).collect()
+    })
+}
+
+/// What goes together; some of it is refused.
+const CHOICES: &[&[(&str, &str)]] = &[
+    &[("group.order", "5")],
+    &[("group.order", "-7")],
+    &[("listen-ports", r#"[{"HTTP":80},{"HTTP":8080}]"#)],
+    &[
         ("listen-ports", r#"[{"HTTP":80},{"HTTPS":443}]"#),
-        ("ssl-redirect", "443"),
         (
             "certificate-arn",
-            "arn:aws:acm:us-east-1:123456789012:certificate/1",
+            "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d-0000-4000-8000-000000000000",
         ),
-        ("tags", "team=a,cost=1"),
-        ("load-balancer-name", "shop"),
+    ],
+    &[
+        ("listen-ports", r#"[{"HTTP":80},{"HTTPS":443}]"#),
         (
-            "load-balancer-attributes",
-            "idle_timeout.timeout_seconds=30,routing.http2.enabled=true",
+            "certificate-arn",
+            "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d-0000-4000-8000-000000000000",
         ),
-        ("inbound-cidrs", "10.0.0.0/8, 192.0.2.0/24"),
-        ("healthcheck-interval-seconds", "20"),
-        ("target-type", "ip"),
-        (
-            "conditions.app",
-            r#"[{"field":"source-ip","sourceIpConfig":{"values":["10.0.0.0/8","10.1.0.0/16","10.2.0.0/16","10.3.0.0/16"]}},{"field":"host-header","hostHeaderConfig":{"values":["b.example.com","c.example.com","*.d.example.com"]}}]"#,
-        ),
-        (
-            "actions.back",
-            r#"{"type":"fixed-response","fixedResponseConfig":{"statusCode":"503"}}"#,
-        ),
-        ("success-codes", "200-299"),
-    ]);
-    prop::collection::vec(choice, 0..4).prop_map(|pairs| pairs.into_iter().collect())
-}
+        ("ssl-redirect", "443"),
+    ],
+    &[("scheme", "internet-facing")],
+    &[("tags", "team=a,cost=1")],
+    &[("load-balancer-name", "shop")],
+    &[(
+        "load-balancer-attributes",
+        "idle_timeout.timeout_seconds=30,routing.http2.enabled=true",
+    )],
+    &[("inbound-cidrs", "10.0.0.0/8, 192.0.2.0/24")],
+    &[("healthcheck-interval-seconds", "20")],
+    &[("target-type", "ip")],
+    &[(
+        "conditions.app",
+        r#"[{"field":"source-ip","sourceIpConfig":{"values":["10.0.0.0/8","172.16.0.0/12","192.168.0.0/16","192.0.2.0/24"]}},{"field":"host-header","hostHeaderConfig":{"values":["b.example.com","c.example.com","*.d.example.com"]}}]"#,
+    )],
+    &[("success-codes", "200-299")],
+];
 
 fn rules() -> impl Strategy<
     Value = Vec<(
@@ -90,14 +100,16 @@ fn rules() -> impl Strategy<
         Vec<(&'static str, &'static str, &'static str, &'static str)>,
     )>,
 > {
-    let host = prop::sample::select(vec!["", "a.example.com", "*.example.com"]);
+    let host = prop::sample::select(vec!["", "a.example.com", "b.example.com", "*.example.org"]);
     let path = (
-        prop::sample::select(vec!["/", "/a", "/a/b", "/a/", "/longer"]),
+        prop::sample::select(vec![
+            "/", "/a", "/a/b", "/a/", "/c", "/d", "/e/f", "/longer",
+        ]),
         prop::sample::select(vec!["Exact", "Prefix", "ImplementationSpecific"]),
         prop::sample::select(SERVICES.to_vec()),
-        prop::sample::select(vec!["80", "80", "80", "http", "8443"]),
+        prop::sample::select(vec!["80", "80", "80", "80", "http"]),
     );
-    prop::collection::vec((host, prop::collection::vec(path, 1..4)), 1..3)
+    prop::collection::vec((host, prop::collection::vec(path, 1..3)), 1..3)
 }
 
 pub fn repositories() -> impl Strategy<Value = Repository> {
@@ -126,18 +138,71 @@ pub fn repositories() -> impl Strategy<Value = Repository> {
                     rules,
                 })
                 .collect(),
-            services: NAMESPACES
-                .iter()
-                .flat_map(|namespace| SERVICES.map(|name| (*namespace, name)))
+            services: all_services()
+                .into_iter()
                 .zip(annotations)
-                .map(|((namespace, name), annotations)| Service {
-                    namespace,
-                    name,
+                .map(|(service, annotations)| Service {
                     annotations: sensible(annotations),
+                    ..service
                 })
                 .collect(),
         }
     })
+}
+
+/// Repositories in which little is wrong but names: each Ingress has a host of its own and few annotations.
+pub fn look_alikes() -> impl Strategy<Value = Repository> {
+    let annotation = prop::option::weighted(
+        0.2,
+        prop::sample::select(vec![("load-balancer-name", "shop"), ("group.order", "5")]),
+    );
+    let group = prop::option::weighted(0.8, Just(("group.name", "shop")));
+    let service = prop::sample::select(SERVICES.to_vec());
+    let ingress = (
+        prop::sample::select(NAMESPACES.to_vec()),
+        prop::sample::select(INGRESSES.to_vec()),
+        (annotation, group),
+        prop::collection::btree_set(service, 1..3),
+    );
+    prop::collection::vec(ingress, 2..6).prop_map(|ingresses| {
+        let mut seen = std::collections::BTreeSet::new();
+        let hosts = ["a", "b", "c", "d", "e", "f"];
+        let paths = ["/a", "/b", "/c", "/d"];
+        let named = ingresses
+            .into_iter()
+            .filter(|(namespace, name, ..)| seen.insert((*namespace, *name)));
+        Repository {
+            ingresses: named
+                .zip(hosts)
+                .map(|((namespace, name, annotations, services), host)| Ingress {
+                    namespace,
+                    name,
+                    annotations: annotations.0.into_iter().chain(annotations.1).collect(),
+                    rules: vec![(
+                        host,
+                        paths
+                            .into_iter()
+                            .zip(services)
+                            .map(|(path, service)| (path, "Exact", service, "80"))
+                            .collect(),
+                    )],
+                })
+                .collect(),
+            services: all_services(),
+        }
+    })
+}
+
+fn all_services() -> Vec<Service> {
+    NAMESPACES
+        .iter()
+        .flat_map(|namespace| SERVICES.map(|name| (*namespace, name)))
+        .map(|(namespace, name)| Service {
+            namespace,
+            name,
+            annotations: BTreeMap::new(),
+        })
+        .collect()
 }
 
 /// Leaves out values that do not fit their annotation, or nearly every repository would be refused for them.
