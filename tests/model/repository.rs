@@ -20,12 +20,13 @@ pub struct Ingress {
     pub namespace: &'static str,
     pub name: &'static str,
     pub annotations: BTreeMap<&'static str, &'static str>,
-    /// Host, then (path, type, Service, port).
-    pub rules: Vec<(
-        &'static str,
-        Vec<(&'static str, &'static str, &'static str, &'static str)>,
-    )>,
+    pub rules: Vec<Rule>,
 }
+
+/// Host and paths.
+pub type Rule = (&'static str, Vec<Path>);
+/// Path, type, Service, port.
+pub type Path = (&'static str, &'static str, &'static str, &'static str);
 
 impl Ingress {
     pub fn group(&self) -> String {
@@ -94,12 +95,7 @@ const CHOICES: &[&[(&str, &str)]] = &[
     &[("success-codes", "200-299")],
 ];
 
-fn rules() -> impl Strategy<
-    Value = Vec<(
-        &'static str,
-        Vec<(&'static str, &'static str, &'static str, &'static str)>,
-    )>,
-> {
+fn rules() -> impl Strategy<Value = Vec<Rule>> {
     let host = prop::sample::select(vec!["", "a.example.com", "b.example.com", "*.example.org"]);
     let path = (
         prop::sample::select(vec![
