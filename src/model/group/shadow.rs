@@ -89,11 +89,9 @@ pub fn shadowed(rules: &[Rule]) -> Vec<(&Rule, &Rule)> {
         let earlier = candidates
             .filter_map(|position| rules.get(position))
             .find(|earlier| covers(&earlier.conditions, &rule.conditions));
-        match earlier {
-            Some(earlier) => found.push((rule, earlier)),
-            // What never matches covers nothing that its own cover does not.
-            None => index.add(position, rule),
-        }
+        found.extend(earlier.map(|earlier| (rule, earlier)));
+        // Even if it never matches itself: what it takes may be easier to see than what its own cover takes.
+        index.add(position, rule);
     }
     found
 }
