@@ -151,13 +151,20 @@ fn what_is_not_served_holds_the_whole_group_with_its_name() {
 
 #[test]
 fn a_rule_with_more_values_than_alb_takes_becomes_several_of_the_same_meaning() {
-    let group = group_with(|manifests, _, _| {
-        let sources = (0..4).map(|n| format!("10.{n}.0.0/16")).collect();
-        manifests.ingresses[0].options.rule.conditions.insert(
-            "app1".into(),
-            set(vec![value::Condition::SourceIp { values: sources }]),
-        );
-    });
+    let (mut manifests, facts) = (tutorial(), facts());
+    let sources = (0..4).map(|n| format!("10.{n}.0.0/16")).collect();
+    manifests.ingresses[0].options.rule.conditions.insert(
+        "app1".into(),
+        set(vec![value::Condition::SourceIp { values: sources }]),
+    );
+    let result = built(&manifests, &facts);
+    let told: Vec<_> = result
+        .problems
+        .iter()
+        .map(|it| (it.code.as_str(), it.severity))
+        .collect();
+    assert_eq!(told, [("split-rule", Severity::Warning)]);
+    let group = &result.value.groups[GROUP];
     let rules = &group.listeners[&80].rules;
     assert!(rules.len() > 2, "{rules:?}");
     let first = &rules[0].spec.actions;
