@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::{CliError, Exit, output};
-use crate::manifest::annotation::reference;
+use crate::{manifest::annotation::reference, model::group::optimize::QUIRKS};
 
 #[derive(Debug, Args)]
 pub struct AnnotationsArgs {
@@ -28,9 +28,27 @@ pub fn annotations(args: &AnnotationsArgs) -> Result<Exit, CliError> {
     match args.output {
         Form::Text => output::print(&reference::text())?,
         Form::Json => output::print_json(&reference::entries())?,
-        Form::Markdown => output::print(&reference::markdown())?,
+        Form::Markdown => output::print(&markdown())?,
     }
     Ok(Exit::Done)
+}
+
+/// The page: the annotations, and what the order of rules makes of redirections.
+fn markdown() -> String {
+    let mut page = reference::markdown();
+    page.push_str(
+        "
+## Rules that are left out
+
+As AWS Load Balancer Controller does it, a rule that redirects to where its requests came from is left out, and so is a
+rule whose hosts and paths an earlier redirection takes. Its ways that one would not expect:
+
+",
+    );
+    for quirk in QUIRKS {
+        page.push_str(&format!("- `{}`: {}\n", quirk.name, quirk.doc));
+    }
+    page
 }
 
 #[cfg(test)]
@@ -42,14 +60,14 @@ mod tests {
     /// `UPDATE=1` writes the page anew.
     #[test]
     fn the_page_of_annotations_is_what_the_table_says() {
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/annotations.md");
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/annotations.md");
         if std::env::var_os("UPDATE").is_some() {
-            fs::write(&page, reference::markdown()).unwrap();
+            fs::write(&page, markdown()).unwrap();
         }
         let written = fs::read_to_string(&page).unwrap();
         assert!(
-            written == reference::markdown(),
-            "docs/annotations.md is stale: albsync annotations -o markdown > docs/annotations.md"
+            written == markdown(),
+            "examples/annotations.md is stale: albsync annotations -o markdown > examples/annotations.md"
         );
     }
 }

@@ -40,7 +40,7 @@ fn parse(name: &str, bytes: &[u8]) -> Result<Facts, CliError> {
     file::read(&value).map_err(|mistake| {
         let place = place(name, bytes, &mistake.path).unwrap_or_else(|| name.to_owned());
         CliError::usage(format!("{place}: {mistake}"))
-            .hint("docs/facts.md describes every key of a facts file")
+            .hint("examples/facts.md describes every key of a facts file")
     })
 }
 
@@ -112,7 +112,7 @@ mod tests {
             text.contains("f.json:3:5: vpc.name: unknown field `name`"),
             "{text}"
         );
-        assert!(text.contains("docs/facts.md"), "{text}");
+        assert!(text.contains("examples/facts.md"), "{text}");
         let text = refused("f.yaml", "account: 12\n");
         assert!(text.contains("f.yaml:1:1: account: invalid type"), "{text}");
     }

@@ -151,7 +151,7 @@ fn live(files: &Snapshot, options: &ParseOptions, config: &Config) -> Result<Fac
 fn live(_: &Snapshot, _: &ParseOptions, _: &Config) -> Result<Facts, CliError> {
     Err(
         CliError::usage("render needs the facts of account and cluster")
-            .hint("give them with --facts FILE; docs/facts.md describes the file"),
+            .hint("give them with --facts FILE; examples/facts.md describes the file"),
     )
 }
 

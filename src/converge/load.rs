@@ -79,9 +79,10 @@ pub async fn snapshot(
     }
 }
 
-/// Parses a snapshot as the configuration says.
+/// Parses a snapshot as the configuration says; only files that changed since the last one are read again.
 pub fn parse(cx: &Context, files: &Snapshot) -> Checked<Manifests> {
-    manifest::parse(files, &parse_options(&cx.config))
+    let options = parse_options(&cx.config);
+    manifest::parse_changed(files, &options, &mut cx.world.documents())
 }
 
 /// How manifests are read under this configuration.

@@ -14,6 +14,7 @@ use crate::{
     config::Config,
     daemon::schedule::Trigger,
     id::{Arn, StackId},
+    manifest,
     model::{
         digest::digest,
         facts::{Facts, LoadBalancerFact, needs::Needs},
@@ -40,6 +41,8 @@ use identity::installation;
 /// What lasts longer than a pass. Only a cache: everything in it can be read again.
 pub struct World {
     state: Mutex<State>,
+    /// Files as they were read for earlier commits.
+    documents: Mutex<manifest::Cache>,
 }
 
 #[derive(Default)]
@@ -82,6 +85,7 @@ impl World {
     /// `vpc_id`: empty where only the EKS cluster can tell. `must_scan`: the store does not know what exists.
     pub fn new(vpc_id: String, must_scan: bool) -> Self {
         Self {
+            documents: Mutex::default(),
             state: Mutex::new(State {
                 vpc_id,
                 must_scan,
@@ -267,5 +271,12 @@ impl World {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was read of the repository's files before.
+    pub(super) fn documents(&self) -> MutexGuard<'_, manifest::Cache> {
+        self.documents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -182,7 +182,10 @@ fn play_step(
     let status = world.cx.reporter.status();
     let codes: Vec<&str> = status.held.iter().map(|held| held.code.as_str()).collect();
     must(codes == step.held, &|| format!("held is {:?}", status.held));
-    let wanted = match step.held.is_empty() {
+    let waiting = world.load(&revision).desired.waiting;
+    let stacks: Vec<String> = waiting.iter().map(|it| it.stack.to_string()).collect();
+    must(stacks == step.waits, &|| format!("{waiting:?} waits"));
+    let wanted = match step.held.is_empty() && step.waits.is_empty() {
         true => PassEnd::Complete,
         false => PassEnd::Incomplete,
     };
@@ -207,6 +210,9 @@ fn play_step(
             "held [{}] {}; {}",
             held.code, held.message, held.release
         );
+    }
+    for waiting in &waiting {
+        let _ = writeln!(told.plan, "waiting {}: {}", waiting.stack, waiting.reason);
     }
     // The text above goes by stack; this is the order in which AWS is asked.
     let calls = world.aws.writes();

@@ -85,6 +85,24 @@ proptest! {
     }
 
     #[test]
+    fn what_is_read_again_after_a_change_is_what_is_read_anew(
+        before in repositories(),
+        after in repositories(),
+        seed in any::<u64>(),
+    ) {
+        let options = ParseOptions::default();
+        let mut cache = manifest::Cache::default();
+        for repository in [&before, &after, &before] {
+            let snapshot = repository.written(seed);
+            let changed = manifest::parse_changed(&snapshot, &options, &mut cache);
+            let anew = manifest::parse(&snapshot, &options);
+            prop_assert_eq!(format!("{changed:?}"), format!("{anew:?}"));
+            manifest::parse_changed(&snapshot, &options, &mut cache);
+            prop_assert_eq!(cache.files_read, 0);
+        }
+    }
+
+    #[test]
     fn whatever_passes_the_checks_fits_elbv2(repository in repositories()) {
         let built = build(&repository.written(0), &repository.facts(), Checks::Strict);
         if built.problems.is_empty() {

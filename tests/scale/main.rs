@@ -4,7 +4,7 @@
 use std::io;
 
 use albsync::{
-    manifest::Manifests,
+    manifest::{self, Manifests, ParseOptions},
     model::{group, lbc},
 };
 
@@ -78,4 +78,23 @@ fn a_large_model_takes_a_fifth_of_the_peers_allocations_and_grows_no_faster_than
             "{all:.0} allocations for {INGRESSES} Ingresses"
         );
     }
+}
+
+#[test]
+fn after_a_change_of_one_file_one_file_is_read() {
+    let mut workload = workload(200, 10);
+    let options = ParseOptions::default();
+    let mut cache = manifest::Cache::default();
+    manifest::parse_changed(&workload.snapshot, &options, &mut cache);
+    assert_eq!(cache.files_read, workload.snapshot.files.len());
+    let annotation = "    alb.ingress.kubernetes.io/healthcheck-path: /ready\n";
+    let text = workload::file(7, 7, annotation).into_bytes();
+    workload.snapshot.files.insert(workload::path(7), text);
+    let read = manifest::parse_changed(&workload.snapshot, &options, &mut cache);
+    assert_eq!(cache.files_read, 1);
+    let changed = read.value.ingresses.iter().filter(|ingress| {
+        let path = &ingress.options.target_group.health_check_path;
+        path.as_ref().is_some_and(|path| path.text == "/ready")
+    });
+    assert_eq!(changed.count(), 1);
 }

@@ -113,7 +113,7 @@ An annotation that is misspelt, that stands where it is not read, or that has no
 no backend names, attributes of a listener that is not there, TLS without an HTTPS port.
 ";
 
-/// The page `docs/annotations.md`.
+/// The page `examples/annotations.md`.
 pub fn markdown() -> String {
     let mut text = HEAD.to_owned();
     let mut section = "";

@@ -1,4 +1,4 @@
-//! Facts as a file: what `albsync facts` writes and `--facts FILE` reads (docs/facts.md describes every key).
+//! Facts as a file: what `albsync facts` writes and `--facts FILE` reads (examples/facts.md describes every key).
 //!
 //! The file is for people and tools, so it has named fields where [`Facts`] has pairs and a list where it has a map. A key
 //! that is absent or null was not looked up; an empty list means that there is none.

@@ -34,6 +34,8 @@ pub struct Step {
     pub trailers: Vec<(String, String)>,
     /// Codes of what waits for a person.
     pub held: Vec<String>,
+    /// Stacks that wait and so keep what was applied for them.
+    pub waits: Vec<String>,
 }
 
 /// The directory of this package.
@@ -80,6 +82,7 @@ pub fn read(directory: &Path) -> Case {
                 same_as: of(&section, "same-as"),
                 remove: list(&section, "remove"),
                 held: list(&section, "held"),
+                waits: list(&section, "waits"),
                 trailers: list(&section, "trailers")
                     .iter()
                     .filter_map(|line| line.split_once(": "))

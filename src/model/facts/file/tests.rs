@@ -43,7 +43,7 @@ fn the_example_holds_every_key_and_comes_back_as_it_was() {
 
 #[test]
 fn the_page_tells_every_key_of_the_example() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/facts.md"));
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/facts.md"));
     let page = page.unwrap();
     let mut missing = Vec::new();
     let mut told = |key: &str| {
@@ -71,7 +71,7 @@ fn the_page_tells_every_key_of_the_example() {
     }
     assert!(
         missing.is_empty(),
-        "docs/facts.md says nothing of {missing:?}"
+        "examples/facts.md says nothing of {missing:?}"
     );
 }
 
