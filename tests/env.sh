@@ -24,6 +24,7 @@ done
 need cc build-essential
 need make make
 need perl perl
+need openssl openssl
 need flock util-linux
 python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv-missing python3-venv
 

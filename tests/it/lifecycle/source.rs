@@ -1,9 +1,13 @@
 //! States of the source: whatever happens to it is said, and the last good commit stays in force and defended.
 
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::{PATIENCE, assert_becomes, config, is_healthy, tutorial, wait_healthy};
 use crate::support::bed::{Bed, BedOptions};
@@ -288,4 +292,84 @@ fn a_commit_to_a_local_repository_is_seen_within_a_second_without_a_poll() {
     println!("seen after {times:?}");
     times.sort();
     assert!(times[1] < Duration::from_secs(1), "seen after {times:?}");
+}
+
+/// Ends TLS before the bed's git server, with a certificate that only its own file vouches for.
+struct Tls {
+    process: Child,
+    url: String,
+    certificate: PathBuf,
+    _directory: TempDir,
+}
+
+impl Tls {
+    fn before(bed: &Bed) -> Tls {
+        let directory = tempfile::tempdir().unwrap();
+        let (key, certificate) = (directory.path().join("key"), directory.path().join("cert"));
+        let made = Command::new("openssl")
+            .args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            ])
+            .args([
+                "-subj",
+                "/CN=127.0.0.1",
+                "-addext",
+                "subjectAltName=IP:127.0.0.1",
+            ])
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate)
+            .output()
+            .expect("openssl");
+        assert!(made.status.success(), "{made:?}");
+        let address = bed.git_url().trim_start_matches("http://");
+        let (server, path) = address.split_once('/').unwrap();
+        let mut process = Command::new("python3")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testbed/lib/tls.py"))
+            .arg(&certificate)
+            .arg(&key)
+            .arg(server)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3");
+        let mut port = String::new();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut port)
+            .unwrap();
+        Tls {
+            process,
+            url: format!("https://127.0.0.1:{}/{path}", port.trim()),
+            certificate,
+            _directory: directory,
+        }
+    }
+}
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_server_behind_an_authority_of_its_own_is_trusted_once_the_configuration_names_it() {
+    let bed = Bed::shared();
+    let (_repo, commit) = tutorial(&bed);
+    let tls = Tls::before(&bed);
+    let mut settings = over_http(&bed);
+    settings["source"]["url"] = json!(tls.url);
+    let mut daemon = Daemon::start(&bed, &settings);
+    let status = daemon.wait_for("the refusal", PATIENCE, fails_with("CertificateUntrusted"));
+    let message = status["source"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("source.caFile"), "{status:#}");
+    bed.proxy.journal().assert_changed_nothing();
+    daemon.kill9();
+
+    settings["source"]["caFile"] = json!(tls.certificate);
+    daemon.configure(&settings);
+    daemon.run(&bed);
+    wait_healthy(&mut daemon, &commit);
 }

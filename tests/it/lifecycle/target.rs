@@ -30,7 +30,7 @@ fn a_state_directory_of_another_account_is_never_used_to_write() {
     daemon.kill9();
     repo.edit("ingress.yaml", "path: /app2", "path: /shop");
     let next = repo.commit_and_push("Serve the shop");
-    let before = bed.dump();
+    let before = super::settled_dump(&bed);
     let role =
         json!({"RoleArn": "arn:aws:iam::999999999999:role/other", "RoleSessionName": "other"});
     let other = bed.aws("sts", "AssumeRole", role);
