@@ -1,9 +1,6 @@
 //! What the builders of one group share: what they may look at, and where they put what is wrong.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cell::RefCell, collections::BTreeMap};
 
 use super::{GroupId, SecurityGroupRef, build::Built, certificate};
 use crate::{
@@ -158,9 +155,4 @@ impl<'a> Report<'a> {
     pub fn finish(self) -> Vec<Problem> {
         self.problems.into_inner()
     }
-}
-
-/// `BTreeSet` of names for "did you mean".
-pub fn names<'n>(names: impl Iterator<Item = &'n str>) -> BTreeSet<&'n str> {
-    names.collect()
 }
