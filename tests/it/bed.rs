@@ -27,9 +27,9 @@ spec: { type: NodePort, selector: { app: web }, ports: [{ port: 80, targetPort: 
 ";
 
 fn eventually(what: &str, check: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !check() {
-        assert!(Instant::now() < deadline, "{what}: not within 30 s");
+        assert!(Instant::now() < deadline, "{what}: not within 60 s");
         thread::sleep(Duration::from_millis(100));
     }
 }
@@ -84,7 +84,6 @@ fn pods_run_and_a_reset_takes_everything_back() {
         "default",
         "eks.amazonaws.com/role-arn=x",
     ]);
-    bed.kubectl(&["delete", "node", bed.fact("/aws/instances/0/name")]);
     let vpc = bed.fact("/aws/vpc");
     bed.aws(
         "ec2",
@@ -94,6 +93,8 @@ fn pods_run_and_a_reset_takes_everything_back() {
     eventually("two ready addresses", || {
         bed.dump()["cluster"]["endpoints"]["default/web"]["ready"] == 2
     });
+    // Only now: a pod bound to a node that goes before the pod is ready waits a minute for its garbage collector.
+    bed.kubectl(&["delete", "node", bed.fact("/aws/instances/0/name")]);
     assert_ne!(bed.dump()["aws"], before["aws"]);
 
     bed.reset_servers();

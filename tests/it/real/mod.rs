@@ -24,7 +24,7 @@ use crate::support::proxy::{Journal, Plane};
 use crate::support::repo::Repo;
 
 /// Enough for the first create on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A sweep's period where drift is to be found.
 const PERIOD: Duration = Duration::from_secs(2);
 /// What a sweep itself may take on a busy machine.
