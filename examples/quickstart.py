@@ -1,5 +1,6 @@
 """The steps of examples/quickstart, each checked against the servers and not against what albsync says of itself."""
 
+import difflib
 import json
 import os
 import shutil
@@ -56,6 +57,26 @@ class Demo:
 
     def dump(self, keep_ids=False):
         return run(TESTBED / "dump", self.bed_directory, *(["--keep-ids"] if keep_ids else []))
+
+    def settled(self):
+        """The dump once controllers have done what follows from the daemon's writes: pods run, and it stays the same."""
+        last = [None]
+
+        def check():
+            found, before = self.dump(), last[0]
+            last[0] = found
+            phases = [phase for owner in json.loads(found)["cluster"]["pods"].values() for phase in owner]
+            if found == before and all(phase == "Running" for phase in phases):
+                return found
+            time.sleep(0.5)
+            return None
+        return self.wait("pods and endpoints at rest", check)
+
+    def must_be(self, expected, what):
+        found = self.settled()
+        if found != expected:
+            lines = difflib.unified_diff(expected.splitlines(), found.splitlines(), "expected", "found", lineterm="", n=2)
+            raise Failed("\n".join([what, *lines]))
 
     def kubectl(self, *arguments, check=True):
         kubernetes = self.bed["kubernetes"]
@@ -187,7 +208,7 @@ sweep:
         self.show(rules, balancer)
         self.verify_cluster(balancer, commit)
         self.verify_role()
-        before, before_ids = self.dump(), self.identities()
+        before, before_ids = self.settled(), self.identities()
 
         self.say("What would happen if /app1 became /shop? `albsync plan` says it, and changes nothing.")
         ingress = self.tree / "ingress.yaml"
@@ -200,8 +221,7 @@ sweep:
         if plan.returncode != 1:
             raise Failed(f"plan ended with {plan.returncode} where there is a change: {plan.stderr}{plan.stdout}")
         print("".join(f"   | {line}\n" for line in plan.stdout.splitlines()), end="")
-        if self.dump() != before:
-            raise Failed("the plan changed something")
+        self.must_be(before, "the plan changed something")
 
         self.say("git push: only the difference is sent.")
         commit, pushed = self.push("Serve the shop")
@@ -217,8 +237,7 @@ sweep:
         rules, after = self.live({"/app1", "/app2"}, pushed)
         self.healthy(commit)
         self.show(rules, after)
-        if self.dump() != before:
-            raise Failed("the state after the revert differs from that before the change")
+        self.must_be(before, "the state after the revert differs from that before the change")
         if self.identities() != before_ids:
             raise Failed("something that both commits hold was made anew")
         print("   The whole state of AWS and the cluster equals that before; balancer, target groups and role are the same.")
