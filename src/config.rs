@@ -51,6 +51,7 @@ pub struct Config {
     pub ingress: IngressConfig,
     pub iam: IamConfig,
     pub checks: ChecksConfig,
+    pub admission: Admission,
     pub guards: GuardsConfig,
     pub apply: ApplyConfig,
     pub log: LogConfig,
@@ -248,6 +249,17 @@ pub struct ChecksConfig {
     pub lowered: BTreeSet<String>,
 }
 
+/// What a problem in a commit stops (gitops G10, G12).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Admission {
+    /// The whole commit.
+    #[default]
+    Commit,
+    /// The Ingress group or role that has it, where it can be confined to one.
+    Group,
+}
+
 /// What a commit may delete without saying so (gitops §7.6).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -395,6 +407,7 @@ impl Default for Config {
                 settle: Duration::from_secs(15),
             },
             checks: ChecksConfig::default(),
+            admission: Admission::default(),
             guards: GuardsConfig {
                 prune_limit_min: 3,
                 prune_limit_percent: 20,

@@ -25,6 +25,7 @@ use crate::{
 pub mod admission;
 pub mod finish;
 pub mod load;
+pub mod partial;
 pub mod preview;
 pub mod survey;
 pub mod world;

@@ -10,11 +10,11 @@ use serde_json::json;
 
 use super::{ChecksArg, CliError, Common, Exit, Output, client, output};
 use crate::{
-    config::Config,
+    config::{Admission, Config},
     converge::{load, world},
-    id::RepoPath,
-    manifest,
-    model::{self, facts::Facts},
+    id::{RepoPath, StackId},
+    manifest::{self, Manifests},
+    model::{self, confine, facts::Facts},
     problem::{self, Problem, Severity},
     source::{SourceError, directory, git, snapshot::Snapshot},
 };
@@ -54,6 +54,7 @@ pub fn check(common: &Common, args: &CheckArgs) -> Result<Exit, CliError> {
         files,
         documents,
         problems,
+        held,
     } = inspect(args, config.as_ref())?;
     let rejected = problems
         .iter()
@@ -61,8 +62,9 @@ pub fn check(common: &Common, args: &CheckArgs) -> Result<Exit, CliError> {
     match args.output {
         Output::Json => output::print_json(&json!({
             "files": files, "documents": documents, "rejected": rejected, "problems": problems,
+            "held": held,
         }))?,
-        Output::Text => output::print(&text(&problems, files, documents))?,
+        Output::Text => output::print(&text(&problems, files, documents, &held))?,
     }
     Ok(if rejected { Exit::Rejected } else { Exit::Done })
 }
@@ -74,6 +76,9 @@ pub struct Findings {
     pub documents: usize,
     /// In the order of their places.
     pub problems: Vec<Problem>,
+    /// With `admission: group`, and where all problems can be confined: what would stay as it is, while the rest goes on;
+    /// without what only a comparison with the commit in force can tell.
+    pub held: Vec<StackId>,
 }
 
 /// Reads, parses and builds what is named, without facts.
@@ -113,10 +118,16 @@ pub fn inspect(args: &CheckArgs, config: Option<&Config>) -> Result<Findings, Cl
     );
     problems.sort();
     problems.dedup();
+    let by_group = config.is_some_and(|config| config.admission == Admission::Group);
+    let held = match by_group {
+        true => confine::confine(&parsed.value, &Manifests::default(), &problems),
+        false => Err(Vec::new()),
+    };
     Ok(Findings {
         files: files.files.len(),
         documents,
         problems,
+        held: held.map_or_else(|_| Vec::new(), |held| held.into_keys().collect()),
     })
 }
 
@@ -145,7 +156,7 @@ fn watched(args: &CheckArgs, config: Option<&Config>) -> Vec<RepoPath> {
     texts.into_iter().map(RepoPath::new).collect()
 }
 
-fn text(problems: &[Problem], files: usize, documents: usize) -> String {
+fn text(problems: &[Problem], files: usize, documents: usize, held: &[StackId]) -> String {
     let colour = output::colour();
     let mut text = String::new();
     for problem in problems {
@@ -156,6 +167,11 @@ fn text(problems: &[Problem], files: usize, documents: usize) -> String {
         };
         text.push_str(&output::paint(&problem.to_string(), code, colour));
         text.push('\n');
+    }
+    for stack in held {
+        text.push_str(&format!(
+            "{stack} would stay as it is, and the rest would go on (admission: group)\n"
+        ));
     }
     let wrong = problems
         .iter()

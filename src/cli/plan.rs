@@ -115,6 +115,7 @@ fn print(preview: &Preview, form: Output) -> Result<(), CliError> {
             "problems": preview.problems,
             "waiting": preview.waiting,
             "held": preview.held,
+            "heldBack": preview.held_back,
             "warnings": preview.warnings,
             "unread": preview.unread,
             "changes": preview.has_changes(),

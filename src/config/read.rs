@@ -11,8 +11,8 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Config, HistoryPolicy, LogFormat, Overrides, ProviderPolicy, RateConfig, SchemeConfig,
-    TargetTypeConfig, parse_duration,
+    Admission, Config, HistoryPolicy, LogFormat, Overrides, ProviderPolicy, RateConfig,
+    SchemeConfig, TargetTypeConfig, parse_duration,
 };
 use crate::{
     model::settings::Checks,
@@ -223,6 +223,8 @@ impl Reader<'_> {
 
         self.read("checks.mode", &mut c.checks.mode);
         self.read("checks.lowered", &mut c.checks.lowered);
+
+        self.read("admission", &mut c.admission);
 
         self.read("guards.pruneLimitMin", &mut c.guards.prune_limit_min);
         self.read("guards.pruneLimitPercent", &mut c.guards.prune_limit_percent);
@@ -584,5 +586,6 @@ choices!(HistoryPolicy: "warn" => Self::Warn, "ff-only" => Self::FfOnly, "any" =
 choices!(LogFormat: "auto" => Self::Auto, "text" => Self::Text, "json" => Self::Json);
 choices!(SchemeConfig: "internal" => Self::Internal, "internet-facing" => Self::InternetFacing);
 choices!(TargetTypeConfig: "instance" => Self::Instance, "ip" => Self::Ip);
+choices!(Admission: "commit" => Self::Commit, "group" => Self::Group);
 choices!(Checks: "strict" => Self::Strict, "lbc" => Self::Lbc);
 choices!(ProviderPolicy: "Ensure" => Self::Ensure, "Require" => Self::Require);

@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{
-    Config, HistoryPolicy, Location, LogFormat, Overrides, duration_text, parse_duration, read,
+    Admission, Config, HistoryPolicy, Location, LogFormat, Overrides, duration_text,
+    parse_duration, read,
 };
 use crate::{
     model::settings::Checks,
@@ -320,6 +321,16 @@ fn checks_are_a_word_or_a_mapping() {
     let text = format!("{MINIMAL}checks: lbc\n");
     let config = Config::parse("f", text.as_bytes(), &environment, &Overrides::new()).unwrap();
     assert_eq!(config.checks.mode, Checks::Strict);
+}
+
+#[test]
+fn a_commit_is_admitted_whole_unless_told_otherwise() {
+    let admission = |extra: &str| parse(&format!("{MINIMAL}{extra}\n")).unwrap().admission;
+    assert_eq!(admission(""), Admission::Commit);
+    assert_eq!(admission("admission: group"), Admission::Group);
+    let found = problems("admission: groups\n");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("commit"), "{found:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Which commit to defend: a tip that passes every check takes over, a refused one changes nothing (gitops G10).
 
-use super::{Context, PassEnd, Stopped, finish, load, load::Loaded, world};
+use super::{Context, PassEnd, Stopped, finish, load, load::Loaded, partial, world};
 use crate::{
     cluster::Right,
     config::HistoryPolicy,
@@ -77,7 +77,9 @@ pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stop
         }
     } else if tip.is_some() {
         finish::publish(cx, tip);
-        cx.reporter.problems(Vec::new());
+        let held_back = in_force.as_ref().map(|it| partial::held_back(cx, it));
+        let problems = held_back.map(|held| partial::problems_of(&held));
+        cx.reporter.problems(problems.unwrap_or_default());
     }
     let Some(in_force) = in_force else {
         return Ok(Choice {
@@ -88,7 +90,7 @@ pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stop
     };
     // What is in force was admitted once: what its documents miss now has its cause outside of git, and what was
     // applied stays (decision 7 of the spec).
-    match load::load(cx, &in_force).await {
+    match partial::in_force(cx, &in_force).await {
         Ok(loaded) if loaded.parsed => Ok(Choice {
             chosen: Some(loaded),
             end,
@@ -121,7 +123,7 @@ async fn judge(
     if cx.store.rejected(tip, &digest).is_some() && cx.reporter.knows_problems_of(tip) {
         return Ok(Verdict::Rejected);
     }
-    let mut loaded = match load::load(cx, tip).await {
+    let loaded = match load::load(cx, tip).await {
         Ok(loaded) => loaded,
         Err(error) => {
             let Some(problem) = load::problem_of(&error) else {
@@ -143,36 +145,18 @@ async fn judge(
     }
     set(cx, tip, CommitState::Verified)?;
 
-    let previous: Option<PreviousSet> = cx.store.previous_set().map_err(Stopped::store)?;
-    let guarded = guard::admission(
-        previous.as_ref(),
-        &PreviousSet::of(&loaded.manifests),
-        &loaded.commit.trailers,
-        &finish::limits(&cx.config),
-    );
-    let mut problems = loaded.problems.clone();
-    problems.extend(guarded.problems);
-    set(cx, tip, CommitState::Parsed)?;
-
-    let in_force_digest = in_force
-        .and_then(|rev| cx.store.revision(rev))
-        .and_then(|record| record.digest);
-    let rejected = problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Problem);
-    if !rejected && in_force_digest.as_deref() == Some(loaded.set_digest.as_str()) {
+    let Checks {
+        mut loaded,
+        problems,
+        guarded,
+        looked,
+    } = match check(cx, loaded, in_force).await? {
+        Ok(checks) => checks,
+        Err(problems) => return reject(cx, tip, problems).await,
+    };
+    let Some((unread, looked)) = looked else {
         return Ok(Verdict::Same(Box::new(loaded)));
-    }
-    // The API server's word on every object that would change, before anything is written (gitops R1).
-    let (refused, unread, looked) =
-        world::dry_run(cx, &loaded.files, &loaded.manifests, &loaded.desired).await;
-    problems.extend(refused);
-    if problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Problem)
-    {
-        return reject(cx, tip, problems).await;
-    }
+    };
     let gaps: Vec<&Gap> = loaded.gaps.iter().chain(&unread).collect();
     // What may not be read is often for a right that is missing: all that are missing are named at once.
     if gaps.iter().all(|gap| gap.denied) {
@@ -206,16 +190,93 @@ async fn judge(
     if !guarded.held.is_empty() {
         return hold(cx, tip, guarded.held, false);
     }
-    update(
-        cx,
-        tip,
-        CommitState::Validated,
-        "",
-        Some(warnings(&problems)),
-    )?;
-    cx.reporter.problems(problems);
+    let mut told = partial::problems_of(&loaded.held_back);
+    for problem in &told {
+        tracing::error!(revision = %tip, place = %problem.origin, code = %problem.code, "held back: {problem}");
+    }
+    finish::report_held_back(cx, tip, &loaded.held_back).await;
+    told.extend(problems);
+    let update = RevisionUpdate {
+        reason: Some(String::new()),
+        problems: Some(texts(&told)),
+        held_back: Some(loaded.held_back.clone()),
+        ..RevisionUpdate::default()
+    };
+    finish::advance(cx, tip, CommitState::Validated, update)?;
+    cx.reporter.problems(told);
     loaded.looked = Some(looked);
     Ok(Verdict::Admitted(Box::new(loaded)))
+}
+
+/// What may come into force of a commit, after every check of it.
+struct Checks {
+    /// Without the parts that have problems, where the configuration lets the others go on.
+    loaded: Loaded,
+    /// Warnings.
+    problems: Vec<Problem>,
+    guarded: guard::Admission,
+    /// What the API server said of it; it is not asked of what is in force already.
+    looked: Option<(Vec<Gap>, world::Looked)>,
+}
+
+/// Judges a commit; the inner error is what refuses it.
+async fn check(
+    cx: &Context,
+    raw: Loaded,
+    in_force: Option<&Revision>,
+) -> Result<Result<Checks, Vec<Problem>>, Stopped> {
+    let is_grave = |problem: &Problem| problem.severity == Severity::Problem;
+    let previous: Option<PreviousSet> = cx.store.previous_set().map_err(Stopped::store)?;
+    let in_force_digest = in_force
+        .and_then(|revision| cx.store.revision(revision))
+        .and_then(|record| record.digest);
+    let mut found = raw.problems.clone();
+    let mut loaded = raw.clone();
+    loop {
+        if found.iter().any(is_grave) {
+            match partial::admissible(cx, &raw, in_force, &found).await? {
+                Some(rest) => loaded = rest,
+                None => return Ok(Err(found)),
+            }
+        }
+        let guarded = guard::admission(
+            previous.as_ref(),
+            &PreviousSet::of(&loaded.manifests),
+            &loaded.commit.trailers,
+            &finish::limits(&cx.config),
+        );
+        if guarded.problems.iter().any(is_grave) {
+            found.extend(guarded.problems);
+            return Ok(Err(found));
+        }
+        let checks = |loaded: Loaded, refused, looked| {
+            let mut problems = loaded.problems.clone();
+            problems.extend(guarded.problems.iter().cloned());
+            problems.extend::<Vec<Problem>>(refused);
+            Checks {
+                loaded,
+                problems,
+                guarded: guarded.clone(),
+                looked,
+            }
+        };
+        set(cx, &loaded.commit.revision, CommitState::Parsed)?;
+        if in_force_digest.as_ref() == Some(&loaded.set_digest) {
+            return Ok(Ok(checks(loaded, Vec::new(), None)));
+        }
+        // The API server's word on every object that would change, before anything is written (gitops R1).
+        let (refused, unread, looked) =
+            world::dry_run(cx, &loaded.files, &loaded.manifests, &loaded.desired).await;
+        let known = refused.iter().all(|problem| found.contains(problem));
+        found.extend(refused.iter().cloned());
+        if known && refused.iter().any(is_grave) {
+            // As it was before, and refused all the same.
+            return Ok(Err(found));
+        }
+        if !refused.iter().any(is_grave) {
+            return Ok(Ok(checks(loaded, refused, Some((unread, looked)))));
+        }
+    }
 }
 
 /// How a tip stands to what was accepted before it, under the configured policy (decision 18 of the spec).
@@ -283,7 +344,7 @@ async fn reject(
 ) -> Result<Verdict, Stopped> {
     problems.sort();
     problems.dedup();
-    let texts = problems.iter().map(ToString::to_string).collect();
+    let texts = texts(&problems);
     let reason = reason_of(&problems);
     update(cx, tip, CommitState::Rejected, reason, Some(texts))?;
     for problem in &problems {
@@ -334,7 +395,7 @@ fn reason_of(problems: &[Problem]) -> &'static str {
     }
 }
 
-fn warnings(problems: &[Problem]) -> Vec<String> {
+fn texts(problems: &[Problem]) -> Vec<String> {
     problems.iter().map(ToString::to_string).collect()
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use futures::FutureExt;
 
-use super::{Context, PassEnd, Run, Stopped, load::Loaded};
+use super::{Context, PassEnd, Run, Stopped, load::Loaded, partial};
 use crate::{
     apply::{self, ApplyOptions},
     config::Config,
@@ -25,7 +25,7 @@ use crate::{
     plan::{
         PlanOptions, ReadOnly,
         guard::Limits,
-        history::{CommitState, OpCounts, RevisionRecord, RevisionUpdate},
+        history::{CommitState, HeldBack, OpCounts, PARTIAL, RevisionRecord, RevisionUpdate},
         op::Held,
     },
     problem::Problem,
@@ -49,6 +49,7 @@ pub fn seen(cx: &Context, commit: &Commit, config_digest: &str) -> Result<Revisi
             reason: String::new(),
             problems: Vec::new(),
             digest: None,
+            held_back: Vec::new(),
             ops: OpCounts::default(),
             state_at: at,
             finished_at: None,
@@ -137,11 +138,17 @@ fn keep(cx: &Context, loaded: &Loaded) -> Result<(), Stopped> {
     cx.store
         .set_previous_set(&PreviousSet::of(&loaded.manifests))
         .map_err(Stopped::store)?;
-    if let Err(error) = cx.source.keep(&loaded.commit.revision) {
-        // Readable today; only a server that rewrites its history could take it away.
-        tracing::warn!(revision = %loaded.commit.revision, %error, "the commit could not be pinned");
-    }
+    partial::keep(cx, &loaded.held_back);
+    pin(cx, &loaded.commit.revision);
     Ok(())
+}
+
+/// Keeps a commit readable.
+pub fn pin(cx: &Context, revision: &Revision) {
+    if let Err(error) = cx.source.keep(revision) {
+        // Readable today; only a server that rewrites its history could take it away.
+        tracing::warn!(%revision, %error, "the commit could not be pinned");
+    }
 }
 
 /// Rules of the operator for this pass.
@@ -273,7 +280,14 @@ pub async fn finish(
     let interrupted = runs
         .iter()
         .any(|run| run.outcome.interrupted || run.outcome.replan);
-    let waits = !desired.waiting.is_empty() || !gaps.is_empty() || !held.is_empty();
+    let held_back = |stack: &StackId| loaded.held_back.iter().any(|it| it.stack == *stack);
+    let shared = !loaded.held_back.is_empty();
+    let waits = desired
+        .waiting
+        .iter()
+        .any(|wait| !(held_back(&wait.stack) || shared && wait.stack == StackId::Network))
+        || !gaps.is_empty()
+        || !held.is_empty();
 
     let ops = runs.iter().fold(OpCounts::default(), |sum, run| OpCounts {
         done: sum.done.saturating_add(run.outcome.done),
@@ -297,9 +311,19 @@ pub async fn finish(
             reason: Some(reason.to_owned()),
             digest: Some(loaded.set_digest.clone()),
             ops,
+            problems: shared.then(|| {
+                let problems = partial::problems_of(&loaded.held_back);
+                problems.iter().map(ToString::to_string).collect()
+            }),
             ..RevisionUpdate::default()
         };
-        if whole && !waits {
+        if whole && !waits && shared {
+            let record = cx.store.revision(revision);
+            if record.is_none_or(|it| it.state != CommitState::Degraded || it.reason != PARTIAL) {
+                advance(cx, revision, CommitState::Applied, update(PARTIAL))?;
+            }
+            advance(cx, revision, CommitState::Degraded, update(PARTIAL))?;
+        } else if whole && !waits {
             advance(cx, revision, CommitState::Applied, update(""))?;
             advance(
                 cx,
@@ -335,7 +359,8 @@ pub async fn finish(
     // Beside what is said of a tip that is not in force.
     cx.reporter
         .change(|status| status.failures.extend(failures));
-    cx.reporter.held([tip_held, &held].concat());
+    let held_back = partial::shown(&loaded.held_back);
+    cx.reporter.held([tip_held, &held_back, &held].concat());
     cx.reporter.foreign(
         runs.iter()
             .flat_map(|run| run.plan.foreign.iter().cloned())
@@ -442,6 +467,26 @@ pub async fn report_rejected(cx: &Context, tip: &Revision, problems: &[Problem])
     )
     .boxed()
     .await;
+}
+
+/// Tells the live objects of parts that are held back; never fails a pass (gitops G84).
+pub async fn report_held_back(cx: &Context, tip: &Revision, held_back: &[HeldBack]) {
+    let applied = cx.store.applied();
+    let mut events = Vec::new();
+    for held in held_back {
+        let members = held
+            .members
+            .iter()
+            .filter_map(|key| applied.inventory.get(key));
+        for object in members {
+            let subject = Subject {
+                object: object.reference.clone(),
+                uid: object.uid.clone(),
+            };
+            events.push(event::held_back(&subject, tip, held));
+        }
+    }
+    event::send(&*cx.cluster, &events).boxed().await;
 }
 
 /// Tells everything that routes that the branch was rewritten (decision 18 of the spec); never fails a pass.

@@ -7,11 +7,12 @@ use std::{
 
 use super::{Context, world};
 use crate::{
-    id::{RepoPath, Revision},
+    id::{ObjectKey, RepoPath, Revision, StackId},
     manifest::{self, Manifests, ParseOptions},
     model::{
         self, desired::Desired, digest::digest, facts::Facts, observed::Gap, settings::Settings,
     },
+    plan::history::HeldBack,
     problem::{self, Checked, Origin, Problem, Severity},
     source::{
         Source, SourceError,
@@ -29,6 +30,8 @@ pub struct Loaded {
     pub parsed: bool,
     /// Of parsing and building, in the order of their places.
     pub problems: Vec<Problem>,
+    /// Those of parsing alone.
+    pub of_files: Vec<Problem>,
     /// Facts that could not be read.
     pub gaps: Vec<Gap>,
     /// Classes of the cluster that git does not hold: name → (controller, is default).
@@ -39,9 +42,32 @@ pub struct Loaded {
     pub looked: Option<world::Looked>,
     /// As read, to find places in them.
     pub files: Arc<Snapshot>,
+    /// Parts of it that are not in force: `manifests` have them as earlier commits did.
+    pub held_back: Vec<HeldBack>,
+    /// Documents of those earlier commits.
+    pub older: BTreeMap<ObjectKey, StackId>,
 }
 
 impl Loaded {
+    /// A commit that was read and of which nothing else is known.
+    pub fn read(commit: Commit, files: Snapshot, manifests: Manifests) -> Self {
+        Self {
+            commit,
+            manifests,
+            desired: Desired::default(),
+            parsed: false,
+            problems: Vec::new(),
+            of_files: Vec::new(),
+            gaps: Vec::new(),
+            classes: BTreeMap::new(),
+            set_digest: set_digest(&files),
+            looked: None,
+            files: Arc::new(files),
+            held_back: Vec::new(),
+            older: BTreeMap::new(),
+        }
+    }
+
     /// Everything could be built: what is absent from it is really not wanted.
     pub fn is_sound(&self) -> bool {
         self.gaps.is_empty()
@@ -108,26 +134,21 @@ pub fn parse_options(config: &crate::config::Config) -> ParseOptions {
 /// The commit cannot be read.
 pub async fn load(cx: &Context, revision: &Revision) -> Result<Loaded, SourceError> {
     let (commit, files) = snapshot(&cx.source, revision).await?;
-    let set_digest = set_digest(&files);
     let parsed = parse(cx, &files);
-    let whole = !parsed.is_rejected();
     let (facts, gaps) = world::facts(cx, &parsed.value).await;
     let built = build(cx, &parsed.value, &facts);
-    let mut problems = parsed.problems;
+    let mut problems = parsed.problems.clone();
     problem::merge(&mut problems, built.problems);
     problems.sort();
     problems.dedup();
     Ok(Loaded {
-        parsed: whole,
-        commit,
-        manifests: parsed.value,
+        parsed: !parsed.is_rejected(),
+        of_files: parsed.problems,
         desired: built.value,
         problems,
         gaps,
         classes: facts.ingress_classes.unwrap_or_default(),
-        set_digest,
-        files: Arc::new(files),
-        looked: None,
+        ..Loaded::read(commit, files, parsed.value)
     })
 }
 

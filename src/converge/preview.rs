@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Context, admission, finish, load, world};
+use super::{Context, Stopped, admission, finish, load, partial, world};
 use crate::{
     daemon::schedule::Trigger,
     id::{RepoPath, ResourceId, Revision},
@@ -24,11 +24,12 @@ use crate::{
     },
     plan::{
         Inputs, guard,
+        history::HeldBack,
         op::{Held, Plan},
         peak,
         render::{self, Tone},
     },
-    problem::{self, Problem, Severity, codes},
+    problem::{self, Checked, Problem, Severity, codes},
     report::text::paint,
     source::snapshot::Snapshot,
     store,
@@ -56,6 +57,9 @@ pub struct Preview {
     /// Why the commit as a whole would be held: nothing of the plans is done before that is released.
     #[serde(default)]
     pub held: Vec<Held>,
+    /// Parts that stay as they are for their problems, while the others go on.
+    #[serde(default)]
+    pub held_back: Vec<Held>,
     /// Said of the commit, and no reason to hold it.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -77,14 +81,15 @@ impl Preview {
             .any(|plan| !plan.ops.is_empty() || !plan.withheld.is_empty())
     }
 
+    /// A problem stops all of it.
+    pub fn is_refused(&self) -> bool {
+        grave(&self.problems) && self.held_back.is_empty()
+    }
+
     /// In plain words.
     pub fn text(&self, colour: bool) -> String {
         let mut text = String::new();
-        if self
-            .problems
-            .iter()
-            .any(|problem| problem.severity == Severity::Problem)
-        {
+        if self.is_refused() {
             text.push_str("rejected: nothing would be changed, what is in force stays\n");
             return text;
         }
@@ -111,6 +116,13 @@ impl Preview {
         }
         for warning in &self.warnings {
             let _ = writeln!(text, "warning: {warning}");
+        }
+        for held in &self.held_back {
+            let _ = writeln!(
+                text,
+                "held: {} stays as it is: {}; to release: {}",
+                held.stack, held.message, held.release
+            );
         }
         for held in &self.held {
             let _ = writeln!(
@@ -209,15 +221,18 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
     let read_only = world::other_controller(cx)
         .await
         .map_err(|stopped| PreviewError::new(6, stopped.message))?;
-    let parsed = load::parse(cx, &files);
-    let (mut facts, gaps) = world::facts(cx, &parsed.value).await;
-    let placeholders = assume(&mut facts, &parsed.value);
-    let built = load::build(cx, &parsed.value, &facts);
-    let mut problems = parsed.problems;
-    problem::merge(&mut problems, built.problems);
-    let desired = built.value;
-    let (refused, unasked, looked) = world::dry_run(cx, &files, &parsed.value, &desired).await;
-    problems.extend(refused);
+    let Built {
+        manifests,
+        desired,
+        facts,
+        gaps,
+        placeholders,
+        held_back,
+        mut problems,
+        looked: (unasked, looked),
+    } = build(cx, &files)
+        .await
+        .map_err(|stopped| PreviewError::new(6, stopped.message))?;
     // As at admission: what a commit may not do without saying so.
     let previous = cx
         .store
@@ -225,11 +240,13 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
         .map_err(|error| PreviewError::new(6, error.to_string()))?;
     let guarded = guard::admission(
         previous.as_ref(),
-        &PreviousSet::of(&parsed.value),
+        &PreviousSet::of(&manifests),
         &trailers,
         &finish::limits(&cx.config),
     );
+    let is_partial = !held_back.is_empty() && !grave(&problems) && !grave(&guarded.problems);
     problems.extend(guarded.problems);
+    problems.extend(partial::problems_of(&held_back));
     problems.sort();
     problems.dedup();
     let (mut held, mut warnings) = (guarded.held, Vec::new());
@@ -254,15 +271,15 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
         held,
         warnings,
         unread,
+        held_back: match is_partial {
+            true => partial::shown(&held_back),
+            false => Vec::new(),
+        },
         waiting: desired.waiting.clone(),
         stand_ins: names(&desired, &unknown),
         unknown,
     };
-    if preview
-        .problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Problem)
-    {
+    if preview.is_refused() {
         return Ok(preview);
     }
     let applied = cx.store.applied();
@@ -294,13 +311,90 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
         let plan = half.plan(&inputs);
         if half == super::Half::Route {
             let peaks = peak::peaks(&plan, &observed);
-            forecast(cx, &parsed.value, &facts, &peaks, &mut preview.problems);
+            forecast(cx, &manifests, &facts, &peaks, &mut preview.problems);
         }
         preview.plans.push(store::redact(&plan));
     }
     preview.unread.sort();
     preview.unread.dedup();
     Ok(preview)
+}
+
+/// What a commit asks for, without the parts that are held.
+struct Built {
+    manifests: manifest::Manifests,
+    desired: Desired,
+    facts: Facts,
+    gaps: Vec<Gap>,
+    /// Services with stand-ins.
+    placeholders: BTreeSet<String>,
+    held_back: Vec<HeldBack>,
+    /// Not those of held parts.
+    problems: Vec<Problem>,
+    looked: (Vec<Gap>, world::Looked),
+}
+
+/// As at admission: parts with problems are taken out until none that goes on has one.
+async fn build(cx: &Context, files: &Snapshot) -> Result<Built, Stopped> {
+    let parsed = load::parse(cx, files);
+    let in_force = cx.store.in_force();
+    let mut built = build_parts(cx, files, &parsed, None).await;
+    let mut found = built.problems.clone();
+    let mut before = 0;
+    while grave(&built.problems) {
+        let parts = partial::split(cx, &parsed.value, in_force.as_ref(), &found).await?;
+        let Some(parts) = parts.filter(|parts| parts.held_back.len() > before) else {
+            // Nothing of it would be done: all that is wrong with it.
+            built.problems = found;
+            built.held_back.clear();
+            break;
+        };
+        before = parts.held_back.len();
+        built = build_parts(cx, files, &parsed, Some(parts)).await;
+        found.extend(built.problems.iter().cloned());
+    }
+    Ok(built)
+}
+
+async fn build_parts(
+    cx: &Context,
+    files: &Snapshot,
+    parsed: &Checked<manifest::Manifests>,
+    parts: Option<partial::Parts>,
+) -> Built {
+    let mut problems = parsed.problems.clone();
+    let (manifests, held_back, older) = match parts {
+        None => (parsed.value.clone(), Vec::new(), BTreeMap::new()),
+        Some(parts) => {
+            parts.drop_held(&mut problems, &parsed.value);
+            let composed = parts.composed;
+            (composed.manifests, parts.held_back, composed.older)
+        }
+    };
+    let (mut facts, gaps) = world::facts(cx, &manifests).await;
+    let placeholders = assume(&mut facts, &manifests);
+    let built = load::build(cx, &manifests, &facts);
+    let built = partial::settle(built, &manifests, &held_back, &older);
+    problem::merge(&mut problems, built.problems);
+    let desired = built.value;
+    let (refused, unasked, looked) = world::dry_run(cx, files, &manifests, &desired).await;
+    problems.extend(refused);
+    Built {
+        manifests,
+        desired,
+        facts,
+        gaps,
+        placeholders,
+        held_back,
+        problems,
+        looked: (unasked, looked),
+    }
+}
+
+fn grave(problems: &[Problem]) -> bool {
+    problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Problem)
 }
 
 /// What will not fit the account's limits, in place of what was said of them when only the end was known.

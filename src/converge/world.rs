@@ -13,8 +13,8 @@ use crate::{
     aws::Identity,
     config::Config,
     daemon::schedule::Trigger,
-    id::{Arn, StackId},
-    manifest,
+    id::{Arn, Revision, StackId},
+    manifest::{self, Manifests},
     model::{
         digest::digest,
         facts::{Facts, LoadBalancerFact, needs::Needs},
@@ -43,6 +43,8 @@ pub struct World {
     state: Mutex<State>,
     /// Files as they were read for earlier commits.
     documents: Mutex<manifest::Cache>,
+    /// Documents of earlier commits from which parts of the one in force are taken.
+    earlier: Mutex<BTreeMap<Revision, Arc<Manifests>>>,
 }
 
 #[derive(Default)]
@@ -86,6 +88,7 @@ impl World {
     pub fn new(vpc_id: String, must_scan: bool) -> Self {
         Self {
             documents: Mutex::default(),
+            earlier: Mutex::default(),
             state: Mutex::new(State {
                 vpc_id,
                 must_scan,
@@ -271,6 +274,20 @@ impl World {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The documents of an earlier commit, if they were needed last time too.
+    pub(super) fn earlier(&self, revision: &Revision) -> Option<Arc<Manifests>> {
+        self.all_earlier().get(revision).cloned()
+    }
+
+    /// Those that are needed now; others are forgotten.
+    pub(super) fn set_earlier(&self, commits: BTreeMap<Revision, Arc<Manifests>>) {
+        *self.all_earlier() = commits;
+    }
+
+    fn all_earlier(&self) -> MutexGuard<'_, BTreeMap<Revision, Arc<Manifests>>> {
+        self.earlier.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was read of the repository's files before.

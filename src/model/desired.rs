@@ -38,6 +38,34 @@ pub struct Desired {
     pub waiting: Vec<Waiting>,
 }
 
+impl Desired {
+    /// A stack that was not built though git holds it, for another reason than a fact: it waits, and so does what it shares
+    /// with others.
+    pub fn set_aside(&mut self, stack: &StackId, origin: &Origin, reason: &str) {
+        let wait = |stack: &StackId, reason: &str| Waiting {
+            stack: stack.clone(),
+            origin: origin.clone(),
+            reason: reason.to_owned(),
+        };
+        let waits = |desired: &Self, stack| desired.waiting.iter().any(|it| it.stack == stack);
+        if let StackId::Group(id) = stack {
+            let reason = format!("group {id} waits");
+            let network_waits = waits(self, StackId::Network);
+            match &mut self.network {
+                Some(network) => drop(network.hold_revokes.insert(reason)),
+                None if network_waits => {}
+                None => self.waiting.push(wait(&StackId::Network, &reason)),
+            }
+        }
+        if !waits(self, stack.clone()) {
+            self.waiting.push(wait(stack, reason));
+        }
+        self.waiting.sort_by(|a, b| {
+            (&a.stack, &a.origin, &a.reason).cmp(&(&b.stack, &b.origin, &b.reason))
+        });
+    }
+}
+
 /// A stack that waits for a fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {

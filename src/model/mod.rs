@@ -5,6 +5,7 @@ pub mod attribute;
 pub mod build;
 pub mod call;
 pub mod client;
+pub mod confine;
 pub mod desired;
 pub mod digest;
 pub mod elb;

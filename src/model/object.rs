@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    id::{ObjectRef, StackId},
+    id::{ObjectRef, Revision, StackId},
     problem::Origin,
 };
 
@@ -28,6 +28,9 @@ pub struct ObjectSpec {
     /// Wanted, but it cannot be completed now: why (its role's ARN is not known yet). Neither applied nor pruned meanwhile.
     #[serde(default)]
     pub waits: Option<String>,
+    /// The commit that it comes from, where that is not the one that is applied (gitops G12).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
 }
 
 /// One object as the cluster holds it.

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::Revision;
+use crate::{
+    id::{ObjectKey, Revision, StackId},
+    problem::Problem,
+};
 
 /// The states of one commit (gitops §7.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -166,12 +169,30 @@ pub struct RevisionRecord {
     pub digest: Option<String>,
     #[serde(default)]
     pub ops: OpCounts,
+    /// What of it is not in force, where it was admitted without some of its parts (gitops G12).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_back: Vec<HeldBack>,
     /// When the present state was entered, RFC 3339.
     pub state_at: String,
     /// When it first became healthy, was rejected or superseded, RFC 3339.
     #[serde(default)]
     pub finished_at: Option<String>,
 }
+
+/// A part of a commit that has problems: what it was before stays in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBack {
+    pub stack: StackId,
+    /// The objects that stand for it: its Ingresses, its ServiceAccount; those that git dropped among them.
+    #[serde(default)]
+    pub members: Vec<ObjectKey>,
+    /// The commit whose documents are in force for it; absent where no commit's are known: nothing of it is touched.
+    pub base: Option<Revision>,
+    pub problems: Vec<Problem>,
+}
+
+/// Reason of a commit that is in force without some of its parts (gitops G12).
+pub const PARTIAL: &str = "Partial";
 
 /// Operations over all plans of a commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,6 +210,7 @@ pub struct RevisionUpdate {
     pub reason: Option<String>,
     pub problems: Option<Vec<String>>,
     pub digest: Option<String>,
+    pub held_back: Option<Vec<HeldBack>>,
     /// Added to those that are there.
     pub ops: OpCounts,
 }

@@ -259,7 +259,7 @@ fn stamped(draft: &Draft<'_>, spec: &ObjectSpec) -> Value {
         *annotations = Value::Object(serde_json::Map::new());
     }
     if let Some(annotations) = annotations.as_object_mut() {
-        if let Some(revision) = draft.inputs.revision {
+        if let Some(revision) = spec.revision.as_ref().or(draft.inputs.revision) {
             annotations.insert(revision_key.to_owned(), revision.as_str().into());
         }
         let place = format!("{}:{}", spec.origin.file, spec.origin.line);

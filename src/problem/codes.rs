@@ -65,6 +65,7 @@ codes! {
     OBSOLETE_API "obsolete-api" false: "An API version of Ingress or IngressClass that is no longer served.";
     NOT_SERVED "not-served" false: "Known, but albsync does not serve it yet.";
     DUPLICATE_OBJECT "duplicate-object" false: "Two documents define one object.";
+    HELD_TOGETHER "held-together" false: "Nothing is wrong with it, but it shares a document with what is held for its problems.";
 
     UNKNOWN_ANNOTATION "unknown-annotation" true beyond: "An annotation under one of our prefixes, or nearly, that nobody reads.";
     BAD_ANNOTATION "bad-annotation" false: "An annotation's value does not follow its grammar.";

@@ -9,6 +9,7 @@ use crate::{
     cluster::{ClusterWrite, ObjectEvent},
     id::{ObjectRef, Revision, StackId},
     plan::{
+        history::HeldBack,
         object_id,
         op::{Action, Cause, Difference, Held, Op, Plan},
         record::{FailedOp, Outcome},
@@ -134,13 +135,28 @@ pub fn rejected(
         "{} rejected, the last good one stays in force",
         commit(revision)
     );
+    describe(&mut message, problems);
+    event(subject, "Warning", "Rejected", message)
+}
+
+fn describe(message: &mut String, problems: &[&Problem]) {
     for problem in problems.iter().take(LISTED) {
         let _ = write!(message, "; {}: {}", problem.origin, problem.message);
         if let Some(hint) = &problem.hint {
             let _ = write!(message, " ({hint})");
         }
     }
-    rest(&mut message, problems.len());
+    rest(message, problems.len());
+}
+
+/// `Rejected`, of a part alone: the others of the commit go on.
+pub fn held_back(subject: &Subject, revision: &Revision, held: &HeldBack) -> ObjectEvent {
+    let stays = match &held.base {
+        Some(base) => format!("commit {} stays in force for it", base.short()),
+        None => "nothing of it is touched".to_owned(),
+    };
+    let mut message = format!("{} of commit {revision} rejected, {stays}", held.stack);
+    describe(&mut message, &held.problems.iter().collect::<Vec<_>>());
     event(subject, "Warning", "Rejected", message)
 }
 

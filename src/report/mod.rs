@@ -34,6 +34,8 @@ pub enum Health {
     Rejected,
     /// Something waits for somebody.
     Held,
+    /// The tip is in force without some of its parts, which have problems.
+    Partial,
     /// Something failed and is tried again.
     Degraded,
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     id::{Revision, StackId},
     plan::{
-        history::{CommitState, RevisionRecord},
+        history::{CommitState, PARTIAL, RevisionRecord},
         op::{Cause, Foreign, Held, Op, Plan},
         record::Outcome,
     },
@@ -245,6 +245,12 @@ fn health(status: &Status) -> Health {
         Health::Rejected
     } else if !status.failures.is_empty() || status.source.reason.is_some() {
         Health::Degraded
+    } else if status
+        .in_force
+        .as_ref()
+        .is_some_and(|it| it.reason == PARTIAL)
+    {
+        Health::Partial
     } else if !status.held.is_empty()
         || status.read_only.is_some()
         || state(&status.head, CommitState::Held)

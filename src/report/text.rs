@@ -24,7 +24,7 @@ pub fn status(status: &Status, running: bool, colour: bool) -> String {
     let code = match status.health {
         Health::Healthy => GREEN,
         Health::Starting | Health::Progressing | Health::Held => YELLOW,
-        Health::Rejected | Health::Degraded => RED,
+        Health::Rejected | Health::Partial | Health::Degraded => RED,
     };
     let health = paint(&format!("{:?}", status.health), code, colour);
     let _ = match running {

@@ -1,6 +1,6 @@
 //! Commits that were seen and what became of them: a ring.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::{
     Disk, KEY_ACCEPTED, KEY_IN_FORCE, KEY_LAST_HEALTHY, LoadError, Part, Result, State, Store,
@@ -236,6 +236,9 @@ fn change(record: &mut RevisionRecord, to: CommitState, update: &RevisionUpdate)
     if update.digest.is_some() {
         record.digest.clone_from(&update.digest);
     }
+    if let Some(held_back) = &update.held_back {
+        record.held_back.clone_from(held_back);
+    }
     record.ops.done += update.ops.done;
     record.ops.failed += update.ops.failed;
     record.ops.skipped += update.ops.skipped;
@@ -285,6 +288,14 @@ fn bounded(mut record: RevisionRecord) -> RevisionRecord {
     if surplus > 0 {
         record.problems.truncate(KEPT_PROBLEMS);
         record.problems.push(format!("and {surplus} more"));
+    }
+    for held in &mut record.held_back {
+        // Which objects are to blame must be known again after a restart.
+        let (mut blamed, mut count) = (BTreeSet::new(), 0);
+        held.problems.retain(|problem| {
+            count += 1;
+            blamed.insert(problem.object.clone()) || count <= KEPT_PROBLEMS
+        });
     }
     for text in record
         .problems

@@ -108,6 +108,7 @@ fn seen(number: u32) -> RevisionRecord {
         reason: String::new(),
         problems: Vec::new(),
         digest: None,
+        held_back: Vec::new(),
         ops: OpCounts::default(),
         state_at: AT.to_owned(),
         finished_at: None,

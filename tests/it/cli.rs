@@ -68,6 +68,44 @@ fn check_says_what_is_wrong_and_ends_with_4() {
 }
 
 #[test]
+fn check_names_what_would_stay_as_it_is_where_groups_are_admitted_alone() {
+    let directory = TempDir::new().expect("a directory");
+    let config = "source: {url: /srv/manifests}\ncluster: {name: a}\naws: {region: eu-central-1}\n";
+    fs::write(
+        directory.path().join("config"),
+        format!("{config}admission: group\n"),
+    )
+    .expect("a file");
+    fs::write(
+        directory.path().join("a.yaml"),
+        "apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: shop
+  annotations:
+    kubernetes.io/ingress.class: alb
+    alb.ingress.kubernetes.io/healthcheck-interval-seconds: soon
+spec:
+  rules: [{host: a.example.com}]
+",
+    )
+    .expect("a file");
+    let bad = albsync(directory.path(), &["--config", "config", "check"]);
+    assert_eq!(bad.code, 4, "{}", bad.err);
+    assert!(
+        bad.out.contains("group default/shop would stay as it is"),
+        "{}",
+        bad.out
+    );
+    let bad = albsync(
+        directory.path(),
+        &["--config", "config", "check", "-o", "json"],
+    );
+    let answer: Value = serde_json::from_str(&bad.out).expect("JSON");
+    assert_eq!(answer["held"][0]["group"], "default/shop");
+}
+
+#[test]
 fn check_reads_a_commit_of_a_repository() {
     let directory = TempDir::new().expect("a directory");
     let git = |words: &[&str]| {

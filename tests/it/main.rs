@@ -8,6 +8,7 @@ mod calls;
 #[cfg(feature = "live")]
 mod cli;
 mod golden;
+mod held_back;
 #[cfg(feature = "live")]
 mod latency;
 mod layers;

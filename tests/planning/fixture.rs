@@ -403,5 +403,6 @@ pub fn object(api_version: &str, kind: &str, name: &str, rest: serde_json::Value
         keep: false,
         existing_only: false,
         waits: None,
+        revision: None,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::FutureExt;
 
 use super::{
-    super::{Context, Run, Stopped, load, load::Loaded},
+    super::{Context, Run, Stopped, load, load::Loaded, partial},
     facts,
 };
 use crate::{
@@ -123,6 +123,7 @@ pub async fn rebuild(cx: &Context, loaded: &Loaded, runs: &[Run]) -> (Desired, b
     }
     let (facts, gaps) = facts(cx, &loaded.manifests).await;
     let built = load::build(cx, &loaded.manifests, &facts);
+    let built = partial::settle(built, &loaded.manifests, &loaded.held_back, &loaded.older);
     for problem in &built.problems {
         tracing::warn!(place = %problem.origin, code = %problem.code, "cannot be built now: {problem}");
     }

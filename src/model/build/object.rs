@@ -145,6 +145,7 @@ fn from_document(document: &Object) -> ObjectSpec {
         keep,
         existing_only: false,
         waits: None,
+        revision: None,
     }
 }
 
@@ -178,6 +179,7 @@ fn bind(
             keep: !full,
             existing_only: !full,
             waits: None,
+            revision: None,
         }
     });
     let conflicts = wanted.merge_into(&mut object.value);

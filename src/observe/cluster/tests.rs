@@ -37,6 +37,7 @@ fn spec(
         keep: false,
         existing_only: false,
         waits: None,
+        revision: None,
     }
 }
 

@@ -55,9 +55,14 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With more keys in its configuration.
+    pub fn with(more: &str) -> Self {
         let config = Config::parse(
             "config.yaml",
-            CONFIG.as_bytes(),
+            format!("{CONFIG}{more}").as_bytes(),
             &BTreeMap::new(),
             &Overrides::new(),
         )

@@ -1,0 +1,520 @@
+//! `admission: group`: a part of a commit that has problems stays as it was, and the others go on; on a world in memory.
+
+use std::{collections::BTreeMap, path::Path};
+
+use albsync::{
+    cluster::ObjectEvent,
+    converge::PassEnd,
+    daemon::schedule::Trigger,
+    id::{ObjectRef, Revision},
+    model::elb::Condition,
+    report::Health,
+};
+
+use crate::golden::world::World;
+
+/// A repository: a class, and the groups `shop` (of two teams) and `blog`.
+#[derive(Clone)]
+struct Tree(BTreeMap<&'static str, String>);
+
+const CLASS: &str = "apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: aws}
+spec: {controller: ingress.k8s.aws/alb}
+";
+
+const SHOP: [&str; 4] = ["/cart", "/cart/*", "/pay", "/pay/*"];
+const BLOG: [&str; 2] = ["/blog", "/blog/*"];
+const FEED: [&str; 2] = ["/feed", "/feed/*"];
+const NOTHING: [&str; 0] = [];
+
+fn service(name: &str, annotations: &str) -> String {
+    format!(
+        "apiVersion: v1
+kind: Service
+metadata:
+  name: {name}
+  namespace: default
+  annotations: {{{annotations}}}
+spec:
+  type: NodePort
+  selector: {{app: {name}}}
+  ports: [{{port: 80, targetPort: 8080}}]
+"
+    )
+}
+
+/// An Ingress of a group, with its paths and further annotations.
+fn ingress(name: &str, group: &str, service: &str, paths: &[&str], annotations: &str) -> String {
+    let rules: String = paths
+        .iter()
+        .map(|path| {
+            format!(
+                "          - path: {path}
+            pathType: Prefix
+            backend: {{service: {{name: {service}, port: {{number: 80}}}}}}
+"
+            )
+        })
+        .collect();
+    format!(
+        "apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {name}
+  namespace: default
+  annotations:
+    alb.ingress.kubernetes.io/group.name: {group}
+{annotations}spec:
+  ingressClassName: aws
+  rules:
+    - host: {name}.example.com
+      http:
+        paths:
+{rules}"
+    )
+}
+
+/// What nobody lowers: an annotation that does not follow its grammar.
+const BAD: &str = "    alb.ingress.kubernetes.io/healthcheck-interval-seconds: soon\n";
+/// Where it stands.
+const PLACE: &str = "shop/cart.yaml:8:";
+
+impl Tree {
+    fn new() -> Self {
+        let plain = |name: &str, group: &str, path: &str| ingress(name, group, name, &[path], "");
+        Self(BTreeMap::from([
+            ("class.yaml", CLASS.to_owned()),
+            ("services/cart.yaml", service("cart", "")),
+            ("services/pay.yaml", service("pay", "")),
+            ("services/blog.yaml", service("blog", "")),
+            ("shop/cart.yaml", plain("cart", "shop", "/cart")),
+            ("shop/pay.yaml", plain("pay", "shop", "/pay")),
+            ("blog.yaml", plain("blog", "blog", "/blog")),
+        ]))
+    }
+
+    fn with(&self, path: &'static str, text: String) -> Self {
+        let mut tree = self.clone();
+        tree.0.insert(path, text);
+        tree
+    }
+
+    fn without(&self, path: &str) -> Self {
+        let mut tree = self.clone();
+        tree.0.remove(path);
+        tree
+    }
+
+    /// `cart` asks for something that cannot be, and for a new path.
+    fn with_bad_cart(&self) -> Self {
+        let text = ingress("cart", "shop", "cart", &["/cart", "/new"], BAD);
+        self.with("shop/cart.yaml", text)
+    }
+
+    fn with_feed(&self) -> Self {
+        self.with("blog.yaml", ingress("blog", "blog", "blog", &["/feed"], ""))
+    }
+
+    fn commit(&self, world: &World) -> Revision {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (path, text) in &self.0 {
+            let path = directory.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).expect("a directory");
+            std::fs::write(path, text).expect("a file");
+        }
+        world.commit("a change", &[], directory.path())
+    }
+}
+
+/// The first tree in force, all well.
+fn world() -> (World, Tree, Revision) {
+    let world = World::with("admission: group\n");
+    let tree = Tree::new();
+    let first = tree.commit(&world);
+    assert_eq!(world.pass(Trigger::Start, &first), PassEnd::Complete);
+    assert_eq!(paths(&world, "shop"), SHOP);
+    assert_eq!(paths(&world, "blog"), BLOG);
+    world.forget_writes();
+    (world, tree, first)
+}
+
+/// The paths that a group's balancer answers, sorted.
+fn paths(world: &World, group: &str) -> Vec<String> {
+    let state = world.aws.state();
+    let of_group = |tags: &BTreeMap<String, String>| {
+        tags.get("ingress.k8s.aws/stack").map(String::as_str) == Some(group)
+    };
+    let mut paths: Vec<String> = state
+        .rules
+        .values()
+        .filter(|rule| of_group(&rule.tags))
+        .flat_map(|rule| &rule.conditions)
+        .filter_map(|condition| match condition {
+            Condition::PathPattern { values } => Some(values.texts().to_vec()),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn object(kind: &str, name: &str) -> ObjectRef {
+    let api_version = match kind {
+        "Ingress" => "networking.k8s.io/v1",
+        _ => "v1",
+    };
+    ObjectRef {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        namespace: Some("default".to_owned()),
+        name: name.to_owned(),
+    }
+}
+
+fn rejections(world: &World) -> Vec<ObjectEvent> {
+    let mut events = world.cluster.events();
+    events.retain(|event| event.reason == "Rejected");
+    events
+}
+
+#[test]
+fn a_bad_member_holds_its_group_while_the_others_go_on() {
+    let (world, tree, first) = world();
+    let cart = world.cluster.object(&object("Ingress", "cart"));
+    let tip = tree.with_bad_cart().with_feed().commit(&world);
+
+    let preview = world.preview(&tip);
+    let text = preview.text(false);
+    assert!(preview.has_changes(), "{text}");
+    assert!(text.contains("group shop stays as it is"), "{text}");
+    assert!(text.contains(PLACE), "{text}");
+
+    assert_eq!(world.pass(Trigger::Commit, &tip), PassEnd::Complete);
+    assert_eq!(paths(&world, "blog"), FEED);
+    assert_eq!(paths(&world, "shop"), SHOP);
+    assert_eq!(world.cluster.object(&object("Ingress", "cart")), cart);
+    let writes = world.writes();
+    assert!(
+        !writes.iter().any(|write| write.contains("cart")),
+        "{writes:#?}"
+    );
+
+    let status = world.cx.reporter.status();
+    assert_eq!(status.health, Health::Partial);
+    let in_force = status.in_force.expect("a commit");
+    assert_eq!(in_force.revision, tip);
+    assert_eq!(in_force.reason, "Partial");
+    let [held] = &status.held[..] else {
+        panic!("{:#?}", status.held);
+    };
+    assert_eq!(held.stack.to_string(), "group shop");
+    assert!(held.message.contains(first.short()), "{}", held.message);
+    assert!(held.message.contains(PLACE), "{}", held.message);
+    let told = |text: String| text.contains(PLACE) && text.contains("Ingress default/cart");
+    let problems: Vec<String> = status.problems.iter().map(ToString::to_string).collect();
+    assert!(problems.iter().cloned().any(told), "{problems:#?}");
+    // Everybody of the group hears of it: nothing of what they ask for comes about.
+    let events = rejections(&world);
+    let named: Vec<String> = events
+        .iter()
+        .map(|event| event.object.to_string())
+        .collect();
+    assert_eq!(named, ["Ingress default/cart", "Ingress default/pay"]);
+    for event in &events {
+        assert!(event.message.contains("group shop"), "{}", event.message);
+        assert!(event.message.contains(PLACE), "{}", event.message);
+    }
+
+    // The same commit again says the same, and changes nothing.
+    world.forget_writes();
+    assert_eq!(world.pass(Trigger::Sweep, &tip), PassEnd::Complete);
+    assert_eq!(world.writes(), NOTHING);
+    let status = world.cx.reporter.status();
+    assert_eq!(status.held.len(), 1);
+    assert!(!status.problems.is_empty());
+}
+
+#[test]
+fn by_default_one_bad_member_refuses_the_commit() {
+    let world = World::new();
+    let tree = Tree::new();
+    let first = tree.commit(&world);
+    assert_eq!(world.pass(Trigger::Start, &first), PassEnd::Complete);
+    world.forget_writes();
+    let tip = tree.with_bad_cart().with_feed().commit(&world);
+    world.pass(Trigger::Commit, &tip);
+    assert_eq!(world.writes(), NOTHING);
+    let status = world.cx.reporter.status();
+    assert_eq!(status.health, Health::Rejected);
+    assert_eq!(status.in_force.map(|it| it.revision), Some(first));
+}
+
+#[test]
+fn the_next_good_commit_ends_the_hold() {
+    let (world, tree, _) = world();
+    let tree = tree.with_feed();
+    world.pass(Trigger::Commit, &tree.with_bad_cart().commit(&world));
+    let cart = ingress("cart", "shop", "cart", &["/new"], "");
+    let tip = tree.with("shop/cart.yaml", cart).commit(&world);
+    assert_eq!(world.pass(Trigger::Commit, &tip), PassEnd::Complete);
+    assert_eq!(paths(&world, "shop"), ["/new", "/new/*", "/pay", "/pay/*"]);
+    let status = world.cx.reporter.status();
+    assert_eq!(status.health, Health::Healthy);
+    assert_eq!(status.held, []);
+    assert_eq!(status.problems, []);
+}
+
+#[test]
+fn going_back_to_the_good_text_ends_the_hold_without_a_write() {
+    let (world, tree, _) = world();
+    let tree = tree.with_feed();
+    world.pass(Trigger::Commit, &tree.with_bad_cart().commit(&world));
+    world.forget_writes();
+    let tip = tree.commit(&world);
+    assert_eq!(world.pass(Trigger::Commit, &tip), PassEnd::Complete);
+    assert_eq!(world.writes(), NOTHING);
+    assert_eq!(world.cx.reporter.status().health, Health::Healthy);
+}
+
+#[test]
+fn a_held_group_is_healed_towards_its_last_good_form() {
+    let (world, tree, first) = world();
+    let tip = tree.with_bad_cart().commit(&world);
+    world.pass(Trigger::Commit, &tip);
+    world.aws.edit(|state| state.rules.clear());
+    let changed = world.cluster.edit(&object("Ingress", "cart"), |value| {
+        value["spec"]["rules"][0]["host"] = "elsewhere.example.com".into();
+    });
+    assert!(changed);
+    assert_eq!(world.pass(Trigger::Sweep, &tip), PassEnd::Complete);
+    assert_eq!(paths(&world, "shop"), SHOP);
+    let cart = world.cluster.object(&object("Ingress", "cart"));
+    let cart = cart.expect("it stays");
+    assert_eq!(cart["spec"]["rules"][0]["host"], "cart.example.com");
+    let revision = &cart["metadata"]["annotations"]["albsync.dev/revision"];
+    assert_eq!(revision, first.as_str());
+}
+
+#[test]
+fn a_hold_survives_a_restart_and_further_commits() {
+    let (world, tree, first) = world();
+    let tree = tree.with_bad_cart();
+    world.pass(Trigger::Commit, &tree.commit(&world));
+    // Still bad: what is in force for the group is of the first commit, not of the one in force.
+    let tip = tree.with_feed().commit(&world);
+    assert_eq!(world.pass(Trigger::Commit, &tip), PassEnd::Complete);
+    world.aws.edit(|state| state.rules.clear());
+    assert_eq!(world.pass_after_restart(&tip), PassEnd::Complete);
+    assert_eq!(paths(&world, "shop"), SHOP);
+    assert_eq!(paths(&world, "blog"), FEED);
+    let record = world.cx.store.revision(&tip).expect("a record");
+    assert_eq!(record.reason, "Partial");
+    let [held] = &record.held_back[..] else {
+        panic!("{:#?}", record.held_back);
+    };
+    assert_eq!(held.base, Some(first));
+}
+
+#[test]
+fn after_the_loss_of_the_store_a_bad_group_waits_and_nothing_of_it_is_touched() {
+    let (world, tree, _) = world();
+    let tip = tree.with_bad_cart().with_feed().commit(&world);
+    world.pass_after_loss(&tip);
+    assert_eq!(paths(&world, "blog"), FEED);
+    assert_eq!(paths(&world, "shop"), SHOP);
+    let writes = world.writes();
+    let touches = |write: &String| {
+        ["cart", "pay", "Revoke"]
+            .iter()
+            .any(|it| write.contains(it))
+    };
+    assert!(!writes.iter().any(touches), "{writes:#?}");
+    assert!(world.cluster.object(&object("Ingress", "cart")).is_some());
+}
+
+#[test]
+fn a_group_that_is_bad_from_the_start_is_not_built() {
+    let (world, tree, _) = world();
+    let tip = tree
+        .with("services/new.yaml", service("new", ""))
+        .with("new.yaml", ingress("new", "new", "new", &["/new"], BAD))
+        .with_feed()
+        .commit(&world);
+    assert_eq!(world.pass(Trigger::Commit, &tip), PassEnd::Complete);
+    assert_eq!(paths(&world, "blog"), FEED);
+    assert_eq!(paths(&world, "new"), NOTHING);
+    for kind in ["Ingress", "Service"] {
+        assert_eq!(world.cluster.object(&object(kind, "new")), None);
+    }
+    let held = world.cx.reporter.status().held;
+    assert_eq!(held.len(), 1, "{held:#?}");
+    assert!(held[0].message.contains("nothing of it is touched"));
+    // It is never taken for something that left git.
+    world.forget_writes();
+    assert_eq!(world.pass(Trigger::Sweep, &tip), PassEnd::Complete);
+    assert_eq!(world.writes(), NOTHING);
+}
+
+#[test]
+fn a_bad_member_keeps_those_that_git_dropped_in_the_same_commit() {
+    let (world, tree, _) = world();
+    let less = tree.without("shop/pay.yaml").without("services/pay.yaml");
+    world.pass(Trigger::Commit, &less.with_bad_cart().commit(&world));
+    assert_eq!(paths(&world, "shop"), SHOP);
+    assert!(world.cluster.object(&object("Ingress", "pay")).is_some());
+    assert!(world.cluster.object(&object("Service", "pay")).is_some());
+
+    let good = less.commit(&world);
+    assert_eq!(world.pass(Trigger::Commit, &good), PassEnd::Complete);
+    assert_eq!(paths(&world, "shop"), ["/cart", "/cart/*"]);
+    assert_eq!(world.cluster.object(&object("Ingress", "pay")), None);
+    assert_eq!(world.cluster.object(&object("Service", "pay")), None);
+}
+
+#[test]
+fn groups_that_a_changed_service_ties_together_are_held_together() {
+    let (world, tree, _) = world();
+    let blog = |path| ingress("blog", "blog", "cart", &[path], "");
+    let tree = tree.with("blog.yaml", blog("/blog"));
+    let tied = tree.commit(&world);
+    assert_eq!(world.pass(Trigger::Commit, &tied), PassEnd::Complete);
+    let health = "alb.ingress.kubernetes.io/healthcheck-path: /healthz";
+    let tip = tree
+        .with_bad_cart()
+        .with("services/cart.yaml", service("cart", health))
+        .with("blog.yaml", blog("/feed"))
+        .commit(&world);
+    world.forget_writes();
+    world.pass(Trigger::Commit, &tip);
+    assert_eq!(paths(&world, "blog"), BLOG);
+    let held = world.cx.reporter.status().held;
+    let stacks: Vec<String> = held.iter().map(|held| held.stack.to_string()).collect();
+    assert_eq!(stacks, ["group blog", "group shop"]);
+    let why = "Service default/cart is used by both and changes";
+    assert!(held[0].message.contains(why), "{}", held[0].message);
+    assert_eq!(world.writes(), NOTHING);
+}
+
+#[test]
+fn an_ingress_that_moves_into_a_bad_group_stays_where_it_was() {
+    let (world, tree, _) = world();
+    let moved = ingress("blog", "shop", "blog", &["/blog"], "");
+    let tip = tree.with_bad_cart().with("blog.yaml", moved);
+    world.pass(Trigger::Commit, &tip.commit(&world));
+    assert_eq!(paths(&world, "blog"), BLOG);
+    assert_eq!(paths(&world, "shop"), SHOP);
+}
+
+#[test]
+fn what_cannot_be_confined_refuses_the_commit() {
+    let tree = Tree::new();
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: UPPER, namespace: default}\n";
+    let twice = ingress("cart", "shop", "cart", &["/x"], "");
+    let class = CLASS.replace("{controller: ingress.k8s.aws/alb}", "{controller: 7}");
+    let cases = [
+        ("no YAML", tree.with("shop/cart.yaml", "a: [".to_owned())),
+        ("a class", tree.with("class.yaml", class)),
+        ("an object twice", tree.with("again.yaml", twice)),
+        ("another kind", tree.with("map.yaml", map.to_owned())),
+    ];
+    for (what, tree) in cases {
+        let (world, _, first) = world();
+        let tip = tree.with_feed().commit(&world);
+        world.pass(Trigger::Commit, &tip);
+        assert_eq!(world.writes(), NOTHING, "{what}");
+        let status = world.cx.reporter.status();
+        assert_eq!(status.health, Health::Rejected, "{what}");
+        assert_eq!(status.in_force.map(|it| it.revision), Some(first), "{what}");
+    }
+}
+
+#[test]
+fn what_the_api_server_refuses_is_confined_too() {
+    let (world, tree, _) = world();
+    let cart = object("Ingress", "cart");
+    world
+        .cluster
+        .refuse(&cart, "spec.rules[0].host: no such domain");
+    let cart = ingress("cart", "shop", "cart", &["/cart", "/new"], "");
+    let tip = tree.with("shop/cart.yaml", cart).with_feed().commit(&world);
+    world.pass(Trigger::Commit, &tip);
+    assert_eq!(paths(&world, "blog"), FEED);
+    assert_eq!(paths(&world, "shop"), SHOP);
+    assert_eq!(world.cx.reporter.status().health, Health::Partial);
+}
+
+#[test]
+fn what_leaves_git_elsewhere_is_still_taken_down() {
+    let (world, tree, _) = world();
+    let less = tree.without("blog.yaml").without("services/blog.yaml");
+    let tip = less.with_bad_cart().commit(&world);
+    assert_eq!(world.pass(Trigger::Commit, &tip), PassEnd::Complete);
+    assert_eq!(paths(&world, "blog"), NOTHING);
+    assert_eq!(paths(&world, "shop"), SHOP);
+    assert_eq!(world.aws.state().load_balancers.len(), 1);
+}
+
+/// A role with an inline policy that allows this action.
+fn role(name: &str, action: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: albsync.dev/v1alpha1
+kind: IAMServiceAccount
+metadata:
+  name: {name}
+  namespace: default
+spec:
+{spec}  policies:
+    inline:
+      - name: own
+        document:
+          Version: \"2012-10-17\"
+          Statement: [{{Effect: Allow, Action: {action}, Resource: \"arn:aws:s3:::assets/*\"}}]
+"
+    )
+}
+
+#[test]
+fn a_bad_role_is_held_alone() {
+    let (world, tree, _) = world();
+    let tree = tree
+        .with("roles/good.yaml", role("good", "s3:GetObject", ""))
+        .with("roles/bad.yaml", role("bad", "s3:GetObject", ""));
+    let both = tree.commit(&world);
+    assert_eq!(world.pass(Trigger::Commit, &both), PassEnd::Complete);
+    let policies = || {
+        let state = world.aws.state();
+        let names: Vec<(String, String)> = state
+            .roles
+            .iter()
+            .map(|(name, role)| (name.to_string(), format!("{:?}", role.inline)))
+            .collect();
+        names
+    };
+    let before = policies();
+    let tip = tree
+        .with("roles/good.yaml", role("good", "s3:PutObject", ""))
+        .with(
+            "roles/bad.yaml",
+            role("bad", "s3:PutObject", "  nonsense: 1\n"),
+        )
+        .with_feed()
+        .commit(&world);
+    assert_eq!(world.pass(Trigger::Commit, &tip), PassEnd::Complete);
+    assert_eq!(paths(&world, "blog"), FEED);
+    let changed: Vec<(String, String)> = policies()
+        .into_iter()
+        .filter(|role| !before.contains(role))
+        .collect();
+    let [(name, inline)] = &changed[..] else {
+        panic!("{changed:#?}");
+    };
+    assert!(
+        name.contains("good") && inline.contains("PutObject"),
+        "{changed:#?}"
+    );
+    let held = world.cx.reporter.status().held;
+    assert_eq!(held.len(), 1, "{held:#?}");
+    assert_eq!(held[0].stack.to_string(), "role default/bad");
+}
