@@ -135,12 +135,13 @@ async fn converge_to(
 
     let options = finish::plan_options(cx, read_only);
     let (mut desired, mut sound) = (loaded.desired.clone(), loaded.is_sound());
+    let mut facts = Arc::clone(&loaded.facts);
     let mut seen = Vec::new();
     let mut runs: Vec<Run> = Vec::new();
     for half in [Half::Prepare, Half::Route] {
         if half == Half::Route {
             // Only now the API server has given the Services their uids and node ports.
-            (desired, sound) = world::rebuild(cx, &loaded, &runs).await;
+            (desired, facts, sound) = world::rebuild(cx, &loaded, &runs).await;
         }
         let applied = cx.store.applied();
         let scope = world::scope(cx, &desired, &applied, trigger, sound);
@@ -170,6 +171,7 @@ async fn converge_to(
             break;
         }
     }
+    finish::remember(cx, &loaded, &desired, &facts, &seen)?;
     let end = finish::finish(cx, &loaded, &desired, &seen, &runs, &choice.held).await?;
     Ok(if end == PassEnd::Complete {
         choice.end

@@ -192,6 +192,7 @@ impl World {
                 AppliedStack {
                     digest: "wanted".to_owned(),
                     revision: None,
+                    grounds: None,
                 },
             )],
         }];

@@ -231,6 +231,7 @@ async fn check(
         .and_then(|revision| cx.store.revision(revision))
         .and_then(|record| record.digest);
     let mut found = raw.problems.clone();
+    found.extend(load::asked_anew(cx, &raw.desired));
     let mut loaded = raw.clone();
     loop {
         if found.iter().any(is_grave) {

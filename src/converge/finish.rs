@@ -16,8 +16,11 @@ use crate::{
     id::{ObjectRef, ResourceId, Revision, StackId},
     manifest::ingress::CONTROLLER,
     model::{
-        applied::Applied,
+        applied::{Applied, AppliedChange},
+        confine::Naming,
         desired::Desired,
+        facts::Facts,
+        grounds::{Grounds, Trust},
         observed::{Gap, Observed},
         previous::PreviousSet,
     },
@@ -29,7 +32,7 @@ use crate::{
         op::Held,
     },
     problem::Problem,
-    report::{LoadBalancerStatus, PassSummary, event, event::Subject, now},
+    report::{LoadBalancerStatus, PassSummary, WaitStatus, event, event::Subject, now},
     source::snapshot::Commit,
 };
 
@@ -256,6 +259,50 @@ pub fn may_go_on(run: &Run) -> bool {
     !run.outcome.interrupted && !run.outcome.replan
 }
 
+/// Keeps the facts that groups were built on, for the day when they are gone: of the groups that were looked at and are
+/// applied as they are wanted.
+pub fn remember(
+    cx: &Context,
+    loaded: &Loaded,
+    desired: &Desired,
+    facts: &Facts,
+    seen: &[Observed],
+) -> Result<(), Stopped> {
+    let looked_at = seen.iter().flat_map(|observed| observed.groups.keys());
+    let looked_at: BTreeSet<&String> = looked_at.collect();
+    if looked_at.is_empty() {
+        return Ok(());
+    }
+    let digests = desired.stacks();
+    let naming = Naming::of(&loaded.manifests);
+    let kept: BTreeSet<&StackId> = desired.kept.iter().map(|kept| &kept.stack).collect();
+    let mut changes = Vec::new();
+    for id in looked_at {
+        let stack = StackId::Group(id.clone());
+        let (Some(group), Some(digest)) = (desired.groups.get(id), digests.get(&stack)) else {
+            continue;
+        };
+        let last = cx.store.read_applied(|applied| {
+            let last = applied.stacks.get(&stack);
+            last.filter(|last| last.digest == *digest).cloned()
+        });
+        let Some(last) = last else {
+            continue;
+        };
+        let grounds = match &last.grounds {
+            // It was not built on the facts of the moment alone.
+            Some(last) if kept.contains(&stack) => {
+                Grounds::of(group, &naming, &last.fill(facts, Trust::Past))
+            }
+            _ => Grounds::of(group, &naming, facts),
+        };
+        if last.grounds.is_none_or(|last| *last != grounds) {
+            changes.push(AppliedChange::SetGrounds(stack, Arc::new(grounds)));
+        }
+    }
+    cx.store.commit(&changes).map_err(Stopped::store)
+}
+
 /// After both halves: the commit's state, the status, the events, and whether anything is left to do.
 pub async fn finish(
     cx: &Context,
@@ -282,10 +329,11 @@ pub async fn finish(
         .any(|run| run.outcome.interrupted || run.outcome.replan);
     let held_back = |stack: &StackId| loaded.held_back.iter().any(|it| it.stack == *stack);
     let shared = !loaded.held_back.is_empty();
-    let waits = desired
-        .waiting
-        .iter()
-        .any(|wait| !(held_back(&wait.stack) || shared && wait.stack == StackId::Network))
+    let waits = !desired.kept.is_empty()
+        || desired
+            .waiting
+            .iter()
+            .any(|wait| !(held_back(&wait.stack) || shared && wait.stack == StackId::Network))
         || !gaps.is_empty()
         || !held.is_empty();
 
@@ -359,6 +407,7 @@ pub async fn finish(
     // Beside what is said of a tip that is not in force.
     cx.reporter
         .change(|status| status.failures.extend(failures));
+    report_waits(cx, waiting(desired)).await;
     let held_back = partial::shown(&loaded.held_back);
     cx.reporter.held([tip_held, &held_back, &held].concat());
     cx.reporter.foreign(
@@ -408,8 +457,10 @@ pub async fn report_foreign_ingresses(cx: &Context, loaded: &Loaded) {
         .iter()
         .map(|class| (&class.name, class.controller.as_str(), class.is_default));
     let of_cluster = loaded
-        .classes
+        .facts
+        .ingress_classes
         .iter()
+        .flatten()
         .map(|(name, (controller, is_default))| (name, controller.as_str(), *is_default));
     let ours: Vec<_> = of_git
         .chain(of_cluster)
@@ -559,6 +610,47 @@ fn subjects(desired: &Desired, seen: &[Observed], applied: &Applied) -> event::S
     subjects
 }
 
+/// Shows what waits, and tells the objects that are concerned when that is new.
+async fn report_waits(cx: &Context, waits: Vec<WaitStatus>) {
+    let known = cx.reporter.status().waits;
+    let inventory = cx.store.applied().inventory;
+    let new = waits.iter().filter(|wait| !known.contains(wait));
+    let events: Vec<_> = new
+        .filter_map(|wait| {
+            let name = wait.object.as_ref()?;
+            let mut objects = inventory.values();
+            let object = objects.find(|object| object.reference.to_string() == *name)?;
+            let subject = Subject {
+                object: object.reference.clone(),
+                uid: object.uid.clone(),
+            };
+            Some(event::waits(&subject, &wait.reason))
+        })
+        .collect();
+    cx.reporter.waits(waits);
+    event::send(&*cx.cluster, &events).boxed().await;
+}
+
+/// What waits, and what goes on but for a part.
+fn waiting(desired: &Desired) -> Vec<WaitStatus> {
+    let whole = desired.waiting.iter().map(|wait| WaitStatus {
+        stack: wait.stack.clone(),
+        object: None,
+        reason: format!("{}: {}", wait.origin, wait.reason),
+    });
+    let parts = desired.kept.iter().map(|kept| WaitStatus {
+        stack: kept.stack.clone(),
+        object: kept.problem.object.clone(),
+        reason: format!(
+            "{}: {}: {}",
+            kept.what(),
+            kept.problem.origin,
+            kept.problem.message
+        ),
+    });
+    whole.chain(parts).collect()
+}
+
 /// Stacks of which a pass cannot say that they are as wanted: to be looked at again before the next sweep.
 fn not_right(desired: &Desired, gaps: &[Gap], runs: &[Run]) -> BTreeSet<StackId> {
     let cut_short = runs
@@ -568,6 +660,7 @@ fn not_right(desired: &Desired, gaps: &[Gap], runs: &[Run]) -> BTreeSet<StackId>
     gaps.iter()
         .map(|gap| gap.stack.clone())
         .chain(desired.waiting.iter().map(|wait| wait.stack.clone()))
+        .chain(desired.kept.iter().map(|kept| kept.stack.clone()))
         .chain(cut_short)
         .collect()
 }

@@ -13,7 +13,7 @@ use crate::{
         self, desired::Desired, digest::digest, facts::Facts, observed::Gap, settings::Settings,
     },
     plan::history::HeldBack,
-    problem::{self, Checked, Origin, Problem, Severity},
+    problem::{self, Checked, Origin, Problem, Severity, codes},
     source::{
         Source, SourceError,
         snapshot::{Commit, Snapshot},
@@ -34,8 +34,8 @@ pub struct Loaded {
     pub of_files: Vec<Problem>,
     /// Facts that could not be read.
     pub gaps: Vec<Gap>,
-    /// Classes of the cluster that git does not hold: name → (controller, is default).
-    pub classes: BTreeMap<String, (String, bool)>,
+    /// On which `desired` was built.
+    pub facts: Arc<Facts>,
     /// Digest of the files that matter: equal digests ask for the same (gitops G8).
     pub set_digest: String,
     /// Its objects as the API server answered at admission, in this very pass: not asked for again.
@@ -59,7 +59,7 @@ impl Loaded {
             problems: Vec::new(),
             of_files: Vec::new(),
             gaps: Vec::new(),
-            classes: BTreeMap::new(),
+            facts: Arc::default(),
             set_digest: set_digest(&files),
             looked: None,
             files: Arc::new(files),
@@ -147,14 +147,40 @@ pub async fn load(cx: &Context, revision: &Revision) -> Result<Loaded, SourceErr
         desired: built.value,
         problems,
         gaps,
-        classes: facts.ingress_classes.unwrap_or_default(),
+        facts: Arc::new(facts),
         ..Loaded::read(commit, files, parsed.value)
     })
 }
 
 /// The desired state under these facts; without the account nothing can be named, and everything waits.
 pub fn build(cx: &Context, manifests: &Manifests, facts: &Facts) -> Checked<Desired> {
-    model::build(manifests, facts, &settings(cx))
+    let settings = settings(cx);
+    cx.store
+        .read_applied(|applied| model::build_on(manifests, facts, &settings, applied))
+}
+
+/// What a commit asks of groups for which facts are missing is a problem of it where it asks anew; where nothing of it
+/// changed, the cause is not in git (decisions 7 and 25 of the spec).
+pub fn asked_anew(cx: &Context, desired: &Desired) -> Vec<Problem> {
+    if desired.kept.is_empty() {
+        return Vec::new();
+    }
+    let changed = |problem: &Problem| {
+        let mut objects = desired.objects.iter();
+        let object = objects
+            .find(|object| Some(object.reference.to_string()) == problem.object)
+            .map(|object| (object.reference.key(), object.digest()));
+        object.is_none_or(|(key, digest)| {
+            cx.store.read_applied(|applied| {
+                let last = applied.inventory.get(&key);
+                last.is_none_or(|last| last.digest != digest)
+            })
+        })
+    };
+    let kept = desired.kept.iter().map(|kept| &kept.problem);
+    kept.filter(|problem| problem.code != codes::FACT_MISSING && changed(problem))
+        .cloned()
+        .collect()
 }
 
 /// The part of the configuration that shapes the model.

@@ -236,7 +236,7 @@ async fn assemble(cx: &Context, raw: &Loaded, parts: Parts) -> Loaded {
         problems,
         of_files: raw.of_files.clone(),
         gaps,
-        classes: facts.ingress_classes.unwrap_or_default(),
+        facts: Arc::new(facts),
         // Never taken for the same files without problems.
         set_digest: digest(&(&raw.set_digest, of_parts)),
         looked: None,

@@ -275,7 +275,7 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
             true => partial::shown(&held_back),
             false => Vec::new(),
         },
-        waiting: desired.waiting.clone(),
+        waiting: waiting(&desired),
         stand_ins: names(&desired, &unknown),
         unknown,
     };
@@ -377,6 +377,7 @@ async fn build_parts(
     let built = partial::settle(built, &manifests, &held_back, &older);
     problem::merge(&mut problems, built.problems);
     let desired = built.value;
+    problems.extend(load::asked_anew(cx, &desired));
     let (refused, unasked, looked) = world::dry_run(cx, files, &manifests, &desired).await;
     problems.extend(refused);
     Built {
@@ -414,6 +415,16 @@ fn forecast(
     problems.retain(|problem| !of_quota.contains(&problem.code.as_str()));
     problems.extend(build::forecast(&groups, facts, &settings, peaks));
     build::settle(problems);
+}
+
+/// Stacks that wait, and those that go on but for a part.
+fn waiting(desired: &Desired) -> Vec<Waiting> {
+    let kept = desired.kept.iter().map(|kept| Waiting {
+        stack: kept.stack.clone(),
+        origin: kept.problem.origin.clone(),
+        reason: format!("{}: {}", kept.what(), kept.problem.message),
+    });
+    desired.waiting.iter().cloned().chain(kept).collect()
 }
 
 fn unread<'a>(gaps: impl IntoIterator<Item = &'a Gap>) -> Vec<String> {

@@ -1,10 +1,13 @@
 //! What we set last: so that a removed annotation resets its attribute, and a difference can be told from drift.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::{desired::Desired, elb::Target, net::Tags};
+use super::{desired::Desired, elb::Target, grounds::Grounds, net::Tags};
 use crate::id::{Arn, ObjectKey, ObjectRef, ResourceId, Revision, StackId};
 
 /// The store's memory of the world, as far as planning needs it. A cache: losing it costs history and resets only.
@@ -23,6 +26,9 @@ pub struct AppliedStack {
     /// SHA-256 hex over the canonical JSON of the desired stack.
     pub digest: String,
     pub revision: Option<Revision>,
+    /// Of a group: the facts that it was built on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grounds: Option<Arc<Grounds>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +83,10 @@ pub enum AppliedChange {
     /// Only the given fields; an object that was not known before starts empty.
     UpdateObject(ObjectRef, ObjectUpdate),
     RemoveObject(ObjectKey),
+    /// Grounds that are absent stay what they are.
     SetStack(StackId, AppliedStack),
+    /// Of a stack that is known.
+    SetGrounds(StackId, Arc<Grounds>),
     RemoveStack(StackId),
 }
 
@@ -202,7 +211,17 @@ impl Applied {
                 self.inventory.remove(key);
             }
             AppliedChange::SetStack(id, stack) => {
-                self.stacks.insert(id.clone(), stack.clone());
+                let last = self.stacks.insert(id.clone(), stack.clone());
+                if let Some(new) = self.stacks.get_mut(id)
+                    && new.grounds.is_none()
+                {
+                    new.grounds = last.and_then(|last| last.grounds);
+                }
+            }
+            AppliedChange::SetGrounds(id, grounds) => {
+                if let Some(stack) = self.stacks.get_mut(id) {
+                    stack.grounds = Some(Arc::clone(grounds));
+                }
             }
             AppliedChange::RemoveStack(id) => {
                 self.stacks.remove(id);

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::{
     id::{ObjectKey, StackId},
-    manifest::Manifests,
+    manifest::{Ingress, Manifests},
+    model::{desired::Member, facts::needs},
     problem::{Origin, Problem, Severity, codes},
 };
 
@@ -112,6 +113,59 @@ pub fn members(stack: &StackId, tip: &Manifests, base: &Manifests) -> Vec<Object
         .filter(|key| matches!(kind(key), INGRESS | parts::SERVICE_ACCOUNT))
         .cloned()
         .collect()
+}
+
+/// What the Ingresses of one group name.
+#[derive(Debug, Default)]
+pub struct Uses {
+    pub objects: BTreeSet<ObjectKey>,
+    /// Target groups of the user's, by name.
+    pub target_groups: BTreeSet<String>,
+}
+
+/// What the Ingresses of a commit name, for many groups.
+pub struct Naming<'a> {
+    ingresses: BTreeMap<(&'a str, &'a str), &'a Ingress>,
+    uses: parts::UsesOf<'a>,
+}
+
+impl<'a> Naming<'a> {
+    pub fn of(manifests: &'a Manifests) -> Self {
+        let ingresses = manifests.ingresses.iter();
+        Self {
+            ingresses: ingresses
+                .map(|it| ((it.namespace.as_str(), it.name.as_str()), it))
+                .collect(),
+            uses: parts::UsesOf::new(manifests),
+        }
+    }
+
+    /// Whether git holds such a class.
+    pub fn has_class(&self, name: &str) -> bool {
+        self.uses.has_class(name)
+    }
+
+    pub fn uses(&self, members: &[Member]) -> Uses {
+        let mut uses = Uses::default();
+        for member in members {
+            let reference = &member.reference;
+            let namespace = reference.namespace.as_deref().unwrap_or_default();
+            if let Some(ingress) = self.ingresses.get(&(namespace, reference.name.as_str())) {
+                self.uses.add(ingress, &mut uses.objects);
+                let named = needs::named_target_groups(&ingress.options);
+                uses.target_groups.extend(named);
+            }
+        }
+        uses
+    }
+}
+
+/// The documents of one group alone.
+pub fn part(id: &str, manifests: &Manifests) -> Manifests {
+    let parts = Parts::of(manifests);
+    let stack = StackId::Group(id.to_owned());
+    let keys: BTreeSet<&ObjectKey> = parts.own(&stack).chain(parts.uses(&stack)).collect();
+    pick(manifests, |key| keys.contains(key))
 }
 
 /// Whether there is such a part.

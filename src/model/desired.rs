@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     id::{ObjectRef, ResourceId, SecurityGroupId, StackId},
-    problem::Origin,
+    problem::{Origin, Problem, codes},
 };
 
 /// An id we have, or the output of an operation that is still to run.
@@ -36,6 +36,33 @@ pub struct Desired {
     /// Stacks that could not be built now though git is fine (a fact is missing: a Service without node port yet, a
     /// certificate gone): what was applied last stays (decision 7 of the spec).
     pub waiting: Vec<Waiting>,
+    /// What of the groups is built on facts that no longer hold, because nothing better is known: it stays as it was
+    /// applied last, and the rest of its group goes on (decision 7 of the spec).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
+}
+
+/// Why part of a stack stays as it was applied.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Kept {
+    pub stack: StackId,
+    /// What it would be if it were a mistake of git.
+    pub problem: Problem,
+}
+
+impl Kept {
+    /// What stays.
+    pub fn what(&self) -> String {
+        let what = match self.problem.code.as_str() {
+            codes::CERTIFICATE => "certificates",
+            codes::NETWORK => "subnets and security groups",
+            _ => "rules and targets",
+        };
+        match &self.problem.object {
+            Some(object) => format!("{object} keeps the {what} that were applied last"),
+            None => format!("the {what} stay that were applied last"),
+        }
+    }
 }
 
 impl Desired {

@@ -10,6 +10,7 @@ pub mod desired;
 pub mod digest;
 pub mod elb;
 pub mod facts;
+pub mod grounds;
 pub mod group;
 pub mod iam;
 pub mod lbc;
@@ -22,4 +23,4 @@ pub mod quota;
 pub mod settings;
 pub mod tags;
 
-pub use build::build;
+pub use build::{build, build_on};

@@ -338,6 +338,7 @@ impl<'a> Draft<'a> {
             let wanted = AppliedStack {
                 digest: digest.clone(),
                 revision: self.inputs.revision.cloned(),
+                grounds: None,
             };
             if !held.contains(stack) && recorded.is_none_or(|recorded| recorded.digest != *digest) {
                 self.note(stack, AppliedChange::SetStack(stack.clone(), wanted));

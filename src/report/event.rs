@@ -191,6 +191,11 @@ pub fn held(subject: &Subject, held: &Held) -> ObjectEvent {
     event(subject, "Warning", "Held", message)
 }
 
+/// `Waiting`: what stays as it was applied last, and which fact is missing.
+pub fn waits(subject: &Subject, reason: &str) -> ObjectEvent {
+    event(subject, "Warning", "Waiting", reason.to_owned())
+}
+
 /// `HistoryRewritten`: what came into force does not descend from what was accepted before.
 pub fn rewritten(subject: &Subject, text: &str) -> ObjectEvent {
     event(subject, "Warning", "HistoryRewritten", text.to_owned())

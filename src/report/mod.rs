@@ -61,6 +61,8 @@ pub struct Status {
     pub pass: Option<RunningPass>,
     pub last_pass: Option<PassSummary>,
     pub held: Vec<Held>,
+    /// What cannot be brought about before a fact comes back or is known: it stays as it was applied last.
+    pub waits: Vec<WaitStatus>,
     pub foreign: Vec<Foreign>,
     /// Newest last, at most [`DRIFT_KEPT`].
     pub drift: Vec<DriftReport>,
@@ -140,6 +142,17 @@ pub struct DriftReport {
     pub resource: String,
     pub differences: Vec<Difference>,
     pub healed: bool,
+}
+
+/// A stack that waits for a fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitStatus {
+    pub stack: StackId,
+    /// The member that is concerned, as `Kind namespace/name`, where the others go on; absent: the whole stack waits.
+    pub object: Option<String>,
+    /// What stays, where in git it is asked for, and what is missing.
+    pub reason: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

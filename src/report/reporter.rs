@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::{
     DRIFT_KEPT, DriftReport, Health, LoadBalancerStatus, PassSummary, RevisionStatus, RunningPass,
-    Status,
+    Status, WaitStatus,
 };
 use crate::{
     id::{Revision, StackId},
@@ -142,6 +142,15 @@ impl Reporter {
 
     pub fn held(&self, held: Vec<Held>) {
         self.change(|status| status.held = held);
+    }
+
+    pub fn waits(&self, waits: Vec<WaitStatus>) {
+        self.change(|status| {
+            for wait in waits.iter().filter(|wait| !status.waits.contains(wait)) {
+                tracing::warn!(stack = %wait.stack, "waits: {}", wait.reason);
+            }
+            status.waits = waits;
+        });
     }
 
     pub fn foreign(&self, foreign: Vec<Foreign>) {

@@ -122,6 +122,16 @@ pub fn status(status: &Status, running: bool, colour: bool) -> String {
     );
     list(
         &mut out,
+        "waits",
+        status
+            .waits
+            .iter()
+            .map(|wait| format!("{}: {}", wait.stack, wait.reason)),
+        YELLOW,
+        colour,
+    );
+    list(
+        &mut out,
         "failures",
         status.failures.iter().cloned(),
         RED,

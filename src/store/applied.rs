@@ -58,7 +58,9 @@ pub(super) fn writes(applied: &mut Applied, changes: &[AppliedChange]) -> Result
             AppliedChange::RemoveObject(key) => {
                 objects.insert(key.clone());
             }
-            AppliedChange::SetStack(id, _) | AppliedChange::RemoveStack(id) => {
+            AppliedChange::SetStack(id, _)
+            | AppliedChange::SetGrounds(id, _)
+            | AppliedChange::RemoveStack(id) => {
                 stacks.insert(id);
             }
         }

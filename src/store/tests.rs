@@ -819,6 +819,7 @@ fn change() -> impl Strategy<Value = AppliedChange> {
                 AppliedStack {
                     digest: "d".to_owned(),
                     revision: None,
+                    grounds: None,
                 },
             ),
             _ => AppliedChange::RemoveStack(stack),

@@ -1,131 +1,14 @@
 //! `admission: group`: a part of a commit that has problems stays as it was, and the others go on; on a world in memory.
 
-use std::{collections::BTreeMap, path::Path};
-
 use albsync::{
-    cluster::ObjectEvent,
-    converge::PassEnd,
-    daemon::schedule::Trigger,
-    id::{ObjectRef, Revision},
-    model::elb::Condition,
+    cluster::ObjectEvent, converge::PassEnd, daemon::schedule::Trigger, id::Revision,
     report::Health,
 };
 
-use crate::golden::world::World;
-
-/// A repository: a class, and the groups `shop` (of two teams) and `blog`.
-#[derive(Clone)]
-struct Tree(BTreeMap<&'static str, String>);
-
-const CLASS: &str = "apiVersion: networking.k8s.io/v1
-kind: IngressClass
-metadata: {name: aws}
-spec: {controller: ingress.k8s.aws/alb}
-";
-
-const SHOP: [&str; 4] = ["/cart", "/cart/*", "/pay", "/pay/*"];
-const BLOG: [&str; 2] = ["/blog", "/blog/*"];
-const FEED: [&str; 2] = ["/feed", "/feed/*"];
-const NOTHING: [&str; 0] = [];
-
-fn service(name: &str, annotations: &str) -> String {
-    format!(
-        "apiVersion: v1
-kind: Service
-metadata:
-  name: {name}
-  namespace: default
-  annotations: {{{annotations}}}
-spec:
-  type: NodePort
-  selector: {{app: {name}}}
-  ports: [{{port: 80, targetPort: 8080}}]
-"
-    )
-}
-
-/// An Ingress of a group, with its paths and further annotations.
-fn ingress(name: &str, group: &str, service: &str, paths: &[&str], annotations: &str) -> String {
-    let rules: String = paths
-        .iter()
-        .map(|path| {
-            format!(
-                "          - path: {path}
-            pathType: Prefix
-            backend: {{service: {{name: {service}, port: {{number: 80}}}}}}
-"
-            )
-        })
-        .collect();
-    format!(
-        "apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: {name}
-  namespace: default
-  annotations:
-    alb.ingress.kubernetes.io/group.name: {group}
-{annotations}spec:
-  ingressClassName: aws
-  rules:
-    - host: {name}.example.com
-      http:
-        paths:
-{rules}"
-    )
-}
-
-/// What nobody lowers: an annotation that does not follow its grammar.
-const BAD: &str = "    alb.ingress.kubernetes.io/healthcheck-interval-seconds: soon\n";
-/// Where it stands.
-const PLACE: &str = "shop/cart.yaml:8:";
-
-impl Tree {
-    fn new() -> Self {
-        let plain = |name: &str, group: &str, path: &str| ingress(name, group, name, &[path], "");
-        Self(BTreeMap::from([
-            ("class.yaml", CLASS.to_owned()),
-            ("services/cart.yaml", service("cart", "")),
-            ("services/pay.yaml", service("pay", "")),
-            ("services/blog.yaml", service("blog", "")),
-            ("shop/cart.yaml", plain("cart", "shop", "/cart")),
-            ("shop/pay.yaml", plain("pay", "shop", "/pay")),
-            ("blog.yaml", plain("blog", "blog", "/blog")),
-        ]))
-    }
-
-    fn with(&self, path: &'static str, text: String) -> Self {
-        let mut tree = self.clone();
-        tree.0.insert(path, text);
-        tree
-    }
-
-    fn without(&self, path: &str) -> Self {
-        let mut tree = self.clone();
-        tree.0.remove(path);
-        tree
-    }
-
-    /// `cart` asks for something that cannot be, and for a new path.
-    fn with_bad_cart(&self) -> Self {
-        let text = ingress("cart", "shop", "cart", &["/cart", "/new"], BAD);
-        self.with("shop/cart.yaml", text)
-    }
-
-    fn with_feed(&self) -> Self {
-        self.with("blog.yaml", ingress("blog", "blog", "blog", &["/feed"], ""))
-    }
-
-    fn commit(&self, world: &World) -> Revision {
-        let directory = tempfile::tempdir().expect("a directory");
-        for (path, text) in &self.0 {
-            let path = directory.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).expect("a directory");
-            std::fs::write(path, text).expect("a file");
-        }
-        world.commit("a change", &[], directory.path())
-    }
-}
+use crate::{
+    golden::world::World,
+    tree::{BAD, BLOG, CLASS, FEED, NOTHING, PLACE, SHOP, Tree, ingress, object, paths, service},
+};
 
 /// The first tree in force, all well.
 fn world() -> (World, Tree, Revision) {
@@ -137,40 +20,6 @@ fn world() -> (World, Tree, Revision) {
     assert_eq!(paths(&world, "blog"), BLOG);
     world.forget_writes();
     (world, tree, first)
-}
-
-/// The paths that a group's balancer answers, sorted.
-fn paths(world: &World, group: &str) -> Vec<String> {
-    let state = world.aws.state();
-    let of_group = |tags: &BTreeMap<String, String>| {
-        tags.get("ingress.k8s.aws/stack").map(String::as_str) == Some(group)
-    };
-    let mut paths: Vec<String> = state
-        .rules
-        .values()
-        .filter(|rule| of_group(&rule.tags))
-        .flat_map(|rule| &rule.conditions)
-        .filter_map(|condition| match condition {
-            Condition::PathPattern { values } => Some(values.texts().to_vec()),
-            _ => None,
-        })
-        .flatten()
-        .collect();
-    paths.sort();
-    paths
-}
-
-fn object(kind: &str, name: &str) -> ObjectRef {
-    let api_version = match kind {
-        "Ingress" => "networking.k8s.io/v1",
-        _ => "v1",
-    };
-    ObjectRef {
-        api_version: api_version.to_owned(),
-        kind: kind.to_owned(),
-        namespace: Some("default".to_owned()),
-        name: name.to_owned(),
-    }
 }
 
 fn rejections(world: &World) -> Vec<ObjectEvent> {

@@ -9,6 +9,7 @@ mod calls;
 mod cli;
 mod golden;
 mod held_back;
+mod kept;
 #[cfg(feature = "live")]
 mod latency;
 mod layers;
@@ -19,6 +20,7 @@ mod proxy;
 mod real;
 mod rights;
 mod spine;
+mod tree;
 
 /// A file that no `mod` line names would never be compiled, and its tests never be missed.
 #[test]

@@ -1,6 +1,9 @@
 //! Which stacks a pass works on, and what is asked before it: dry runs and rights.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use futures::FutureExt;
 
@@ -16,6 +19,7 @@ use crate::{
     model::{
         applied::{Applied, changed_stacks},
         desired::Desired,
+        facts::Facts,
         observed::{DryRun, Gap, ObservedObject},
     },
     observe,
@@ -112,14 +116,15 @@ fn teaches(action: &Action) -> bool {
 
 /// The desired state for the second half: built anew when the first half changed what it is made from, or when
 /// something waited for that.
-pub async fn rebuild(cx: &Context, loaded: &Loaded, runs: &[Run]) -> (Desired, bool) {
+pub async fn rebuild(cx: &Context, loaded: &Loaded, runs: &[Run]) -> (Desired, Arc<Facts>, bool) {
     let learnt = runs
         .iter()
         .filter(|run| run.outcome.done > 0)
         .flat_map(|run| &run.plan.ops)
         .any(|op| teaches(&op.action));
     if !learnt && loaded.desired.waiting.is_empty() {
-        return (loaded.desired.clone(), loaded.is_sound());
+        let facts = Arc::clone(&loaded.facts);
+        return (loaded.desired.clone(), facts, loaded.is_sound());
     }
     let (facts, gaps) = facts(cx, &loaded.manifests).await;
     let built = load::build(cx, &loaded.manifests, &facts);
@@ -132,7 +137,7 @@ pub async fn rebuild(cx: &Context, loaded: &Loaded, runs: &[Run]) -> (Desired, b
             .problems
             .iter()
             .any(|problem| problem.severity == Severity::Problem);
-    (built.value, sound)
+    (built.value, Arc::new(facts), sound)
 }
 
 /// Which stacks a pass works on: what differs from what was applied last; in a full pass everything. Where something

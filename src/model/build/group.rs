@@ -3,26 +3,28 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Input, Report, Wait,
+    Input, Report, Wait, kept,
     lower::{Looks, Lowered, Opening, lower},
     waiting,
 };
 use crate::{
     id::StackId,
     model::{
-        desired::Desired,
+        applied::Applied,
+        desired::{Desired, Kept},
         group::{
             GroupModel,
             build::{GroupsResult, RefusedGroup, build_all as build_models},
         },
     },
-    problem::{Severity, codes},
+    problem::{Problem, Severity, codes},
 };
 
 /// Builds all groups: each into `desired.groups` or, with its reasons, into `desired.waiting`. Gives what the groups'
 /// targets must let in.
 pub(super) fn build_all(
     input: &Input<'_>,
+    applied: &Applied,
     report: &mut Report<'_>,
     desired: &mut Desired,
 ) -> Vec<Opening> {
@@ -32,15 +34,14 @@ pub(super) fn build_all(
         undecided,
         refused,
     } = build_models(input.manifests, input.facts, input.settings);
-    // A fact that is missing is no mistake of the commit: what needs it waits.
-    report.tell(
-        problems
-            .into_iter()
-            .filter(|problem| problem.code != codes::FACT_MISSING),
-    );
     let mut waits: BTreeMap<String, Vec<Wait>> = BTreeMap::new();
+    let mut of_groups: BTreeMap<String, Vec<Problem>> = BTreeMap::new();
     for (id, refused) in refused {
-        waits.entry(id).or_default().extend(reasons(&refused));
+        waits
+            .entry(id.clone())
+            .or_default()
+            .extend(reasons(&refused));
+        of_groups.insert(id, refused.problems);
     }
     for (id, member) in undecided {
         waits.entry(id).or_default().push(Wait::new(
@@ -75,10 +76,56 @@ pub(super) fn build_all(
             }
         }
     }
+    let mut kept = Vec::new();
+    waits.retain(|id, waits| {
+        // Told by others than its own builder: what they found is of several groups, and stays.
+        let is_own = |problems: &Vec<Problem>| {
+            let mut problems = problems.iter();
+            problems.any(|problem| problem.severity == Severity::Problem)
+        };
+        if !of_groups.get(id).is_none_or(is_own) {
+            return true;
+        }
+        let Some(lowered) = kept::build(id, input, applied) else {
+            return true;
+        };
+        desired.groups.insert(id.clone(), lowered.stack);
+        openings.extend(lowered.openings);
+        kept.extend(why(id, waits, of_groups.remove(id).unwrap_or_default()));
+        false
+    });
+    kept.sort();
+    kept.dedup();
+    // A fact that is missing is no mistake of the commit: what needs it waits. Nor is what is kept as it was.
+    report.tell(problems.into_iter().filter(|problem| {
+        problem.code != codes::FACT_MISSING && !kept.iter().any(|kept| kept.problem == *problem)
+    }));
+    desired.kept = kept;
     for (id, waits) in waits {
         desired.waiting.extend(waiting(StackId::Group(id), waits));
     }
     openings
+}
+
+/// Why part of a group is kept: what is wrong, or else what it would wait for.
+fn why(id: &str, waits: &[Wait], problems: Vec<Problem>) -> Vec<Kept> {
+    let stack = StackId::Group(id.to_owned());
+    let grave = problems
+        .into_iter()
+        .filter(|problem| problem.severity == Severity::Problem);
+    let mut why: Vec<Problem> = grave.collect();
+    if why.is_empty() {
+        let waits = waits.iter();
+        why = waits
+            .map(|wait| Problem::new(codes::FACT_MISSING, wait.origin.clone(), &wait.reason))
+            .collect();
+    }
+    why.into_iter()
+        .map(|problem| Kept {
+            stack: stack.clone(),
+            problem,
+        })
+        .collect()
 }
 
 /// Why a group could not be built; where only another place knows, that it could not.

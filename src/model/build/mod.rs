@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    applied::Applied,
     desired::{Desired, Waiting},
     facts::Facts,
     settings::Settings,
@@ -18,6 +19,7 @@ use crate::{
 };
 
 mod group;
+mod kept;
 mod lower;
 pub mod name;
 mod node;
@@ -28,11 +30,21 @@ mod tag;
 
 /// What the commit wants, given the facts. Pure; the order of documents and facts never matters.
 pub fn build(manifests: &Manifests, facts: &Facts, settings: &Settings) -> Checked<Desired> {
+    build_on(manifests, facts, settings, &Applied::default())
+}
+
+/// The same, where what was applied last goes on holding for groups that miss a fact.
+pub fn build_on(
+    manifests: &Manifests,
+    facts: &Facts,
+    settings: &Settings,
+    applied: &Applied,
+) -> Checked<Desired> {
     let input = Input::new(manifests, facts, settings);
     let mut report = Report::new(settings);
     let mut desired = Desired::default();
 
-    let openings = group::build_all(&input, &mut report, &mut desired);
+    let openings = group::build_all(&input, applied, &mut report, &mut desired);
     security_group::build_network(&input, &openings, &mut report, &mut desired);
     let bindings = role::build_all(&input, &mut report, &mut desired);
     object::build_all(&input, &bindings, &mut report, &mut desired);

@@ -37,6 +37,12 @@ pub(super) fn build_network(
             _ => None,
         })
         .collect();
+    // Who stands behind a Service that is gone cannot be told.
+    let kept: BTreeSet<String> = desired
+        .kept
+        .iter()
+        .map(|kept| format!("{} keeps what it has", kept.stack))
+        .collect();
     let Some(origin) = first_user(openings, desired) else {
         desired
             .waiting
@@ -79,6 +85,7 @@ pub(super) fn build_network(
             .unknown
             .into_iter()
             .chain(waiting_groups.into_iter().map(|wait| wait.reason))
+            .chain(kept)
             .collect(),
     });
 }

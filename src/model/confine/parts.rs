@@ -7,7 +7,7 @@ use crate::{
     id::{ObjectKey, StackId},
     manifest::{
         Backend, IamServiceAccount, Ingress, IngressClass, IngressClassParams, IngressOptions,
-        Manifests, Service,
+        Manifests,
         annotation::{
             Setting,
             options::{ForwardTo, RuleAction},
@@ -43,33 +43,13 @@ pub struct Parts {
 
 impl Parts {
     pub fn of(manifests: &Manifests) -> Self {
-        let classes = Classes::of(manifests);
-        let services: BTreeMap<(&str, &str), &Service> = manifests
-            .services
-            .iter()
-            .map(|it| {
-                (
-                    (it.reference.namespace.as_str(), it.reference.name.as_str()),
-                    it,
-                )
-            })
-            .collect();
+        let uses = UsesOf::new(manifests);
         let mut parts: BTreeMap<StackId, Part> = BTreeMap::new();
         for ingress in &manifests.ingresses {
-            let group = StackId::Group(classes.group(ingress));
+            let group = StackId::Group(uses.classes.group(ingress));
             let part = parts.entry(group).or_default();
             part.own.insert(ingress_key(ingress));
-            part.uses.extend(classes.uses(ingress));
-            part.uses
-                .insert(key("", NAMESPACE, None, &ingress.namespace));
-            let namespace = ingress.namespace.as_str();
-            part.uses.extend(secret(namespace, &ingress.options));
-            for name in backends(ingress) {
-                part.uses.insert(key("", SERVICE, Some(namespace), name));
-                if let Some(service) = services.get(&(namespace, name)) {
-                    part.uses.extend(secret(namespace, &service.options));
-                }
-            }
+            uses.add(ingress, &mut part.uses);
         }
         for account in &manifests.iam_service_accounts {
             let part = parts.entry(StackId::Role(account.key())).or_default();
@@ -122,6 +102,42 @@ impl Parts {
         parts
             .filter(move |(_, part)| of(part).contains(key))
             .map(|(stack, _)| stack.clone())
+    }
+}
+
+/// Tells what an Ingress uses.
+pub struct UsesOf<'a> {
+    classes: Classes<'a>,
+    /// The Secrets that users of a Service sign in with, by its namespace and name.
+    sign_in: BTreeMap<(&'a str, &'a str), ObjectKey>,
+}
+
+impl<'a> UsesOf<'a> {
+    pub fn new(manifests: &'a Manifests) -> Self {
+        let sign_in = manifests.services.iter().filter_map(|service| {
+            let reference = &service.reference;
+            let key = (reference.namespace.as_str(), reference.name.as_str());
+            Some((key, secret(&reference.namespace, &service.options)?))
+        });
+        Self {
+            classes: Classes::of(manifests),
+            sign_in: sign_in.collect(),
+        }
+    }
+
+    pub fn has_class(&self, name: &str) -> bool {
+        self.classes.classes.contains_key(name)
+    }
+
+    pub fn add(&self, ingress: &Ingress, uses: &mut BTreeSet<ObjectKey>) {
+        let namespace = ingress.namespace.as_str();
+        uses.extend(self.classes.uses(ingress));
+        uses.insert(key("", NAMESPACE, None, namespace));
+        uses.extend(secret(namespace, &ingress.options));
+        for name in backends(ingress) {
+            uses.insert(key("", SERVICE, Some(namespace), name));
+            uses.extend(self.sign_in.get(&(namespace, name)).cloned());
+        }
     }
 }
 

@@ -254,7 +254,8 @@ fn discovers_certificates(
     https && !explicit
 }
 
-fn named_target_groups(options: &IngressOptions) -> impl Iterator<Item = String> {
+/// The target groups that actions of an Ingress name.
+pub fn named_target_groups(options: &IngressOptions) -> impl Iterator<Item = String> {
     options
         .rule
         .actions

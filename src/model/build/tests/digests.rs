@@ -23,6 +23,7 @@ fn applied(stacks: BTreeMap<StackId, String>) -> Applied {
                     AppliedStack {
                         digest,
                         revision: None,
+                        grounds: None,
                     },
                 )
             })

@@ -1,0 +1,183 @@
+//! The facts that a group was last applied on: what goes on holding for it when account or cluster no longer say so
+//! (decision 7 of the spec).
+//!
+//! A certificate that is deleted or a Service that is gone is no mistake of git. What hangs on it is built as if the fact
+//! were still there, so that it stays exactly as it was applied, in its place among the others, and the others go on.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    confine::{Naming, Uses},
+    desired::{GroupStack, Ref},
+    facts::{CertificateFact, Facts, NamedArn, SecretFact, SecurityGroupFact, ServiceFact, Subnet},
+};
+use crate::id::SecurityGroupId;
+
+/// The state in which ACM has a certificate that can be used.
+const ISSUED: &str = "ISSUED";
+
+/// What one group's model was made of, no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Grounds {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<String, ServiceFact>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateFact>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subnets: Vec<Subnet>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<SecurityGroupFact>,
+    /// Target groups that actions name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub target_groups: Vec<NamedArn>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretFact>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ingress_classes: BTreeMap<String, (String, bool)>,
+}
+
+/// How far the facts of the moment are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// What they say holds; only what is gone is remembered.
+    Present,
+    /// What they say of the network, of names and of classes is replaced by what was remembered of it.
+    Past,
+}
+
+impl Grounds {
+    /// What of the facts a group uses.
+    pub fn of(stack: &GroupStack, naming: &Naming<'_>, facts: &Facts) -> Self {
+        let Uses {
+            objects: uses,
+            target_groups,
+        } = naming.uses(&stack.members);
+        let named = |kind: &'static str| {
+            let keys = uses.iter().filter(move |key| key.kind == kind);
+            keys.map(|key| match &key.namespace {
+                Some(namespace) => format!("{namespace}/{}", key.name),
+                None => key.name.clone(),
+            })
+        };
+        let listeners = stack.listeners.values();
+        let arns: BTreeSet<&str> = listeners
+            .filter_map(|listener| listener.spec.tls.as_ref())
+            .flat_map(|tls| tls.certificates.iter().chain([&tls.default_certificate]))
+            .map(|arn| arn.as_str())
+            .collect();
+        let groups: Vec<&SecurityGroupId> = stack
+            .load_balancer
+            .security_groups
+            .iter()
+            .filter_map(|group| match group {
+                Ref::Known(id) => Some(id),
+                Ref::Output(_) => None,
+            })
+            .collect();
+        Self {
+            services: pick(facts.services.as_ref(), named("Service")),
+            certificates: some(&facts.certificates, |it| arns.contains(it.arn.as_str())),
+            subnets: some(&facts.subnets, |it| {
+                stack.load_balancer.subnets.contains(&it.id)
+            }),
+            security_groups: some(&facts.security_groups, |it| groups.contains(&&it.id)),
+            target_groups: some(&facts.target_groups, |it| target_groups.contains(&it.name)),
+            secrets: pick(facts.secrets.as_ref(), named("Secret")),
+            namespaces: pick(facts.namespaces.as_ref(), named("Namespace")),
+            ingress_classes: {
+                let names = named("IngressClass").filter(|name| !naming.has_class(name));
+                pick(facts.ingress_classes.as_ref(), names)
+            },
+        }
+    }
+
+    /// The facts of the moment with what is gone from them. What was not read stays unread: that is not gone.
+    pub fn fill(&self, facts: &Facts, trust: Trust) -> Facts {
+        let past = trust == Trust::Past;
+        let mut facts = facts.clone();
+        fill_map(&mut facts.services, &self.services, false);
+        fill_map(&mut facts.secrets, &self.secrets, false);
+        fill_map(&mut facts.namespaces, &self.namespaces, past);
+        fill_map(&mut facts.ingress_classes, &self.ingress_classes, past);
+        // One that has expired is as good as gone.
+        fill_list(
+            &mut facts.certificates,
+            &self.certificates,
+            |it| Cow::Borrowed(it.arn.as_str()),
+            |now| now.status != ISSUED,
+        );
+        fill_list(
+            &mut facts.subnets,
+            &self.subnets,
+            |it| Cow::Borrowed(it.id.as_str()),
+            |_| past,
+        );
+        fill_list(
+            &mut facts.security_groups,
+            &self.security_groups,
+            |it| Cow::Borrowed(it.id.as_str()),
+            |_| past,
+        );
+        fill_list(
+            &mut facts.target_groups,
+            &self.target_groups,
+            |it| Cow::Borrowed(it.name.as_str()),
+            |_| past,
+        );
+        facts
+    }
+}
+
+fn pick<T: Clone>(
+    all: Option<&BTreeMap<String, T>>,
+    names: impl Iterator<Item = String>,
+) -> BTreeMap<String, T> {
+    let Some(all) = all else {
+        return BTreeMap::new();
+    };
+    names
+        .filter_map(|name| all.get(&name).cloned().map(|it| (name, it)))
+        .collect()
+}
+
+fn some<T: Clone>(all: &Option<Vec<T>>, wanted: impl Fn(&T) -> bool) -> Vec<T> {
+    let all = all.iter().flatten();
+    all.filter(|it| wanted(it)).cloned().collect()
+}
+
+fn fill_map<T: Clone>(
+    now: &mut Option<BTreeMap<String, T>>,
+    past: &BTreeMap<String, T>,
+    replace: bool,
+) {
+    let Some(now) = now else { return };
+    for (key, value) in past {
+        if replace || !now.contains_key(key) {
+            now.insert(key.clone(), value.clone());
+        }
+    }
+}
+
+fn fill_list<T: Clone>(
+    now: &mut Option<Vec<T>>,
+    past: &[T],
+    key: impl for<'a> Fn(&'a T) -> Cow<'a, str>,
+    replace: impl Fn(&T) -> bool,
+) {
+    let Some(now) = now else { return };
+    for value in past {
+        match now.iter_mut().find(|it| key(it) == key(value)) {
+            Some(it) if replace(it) => *it = value.clone(),
+            Some(_) => {}
+            None => now.push(value.clone()),
+        }
+    }
+}
