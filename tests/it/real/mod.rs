@@ -9,6 +9,7 @@ mod facts;
 mod first;
 mod foreign;
 mod iam;
+mod partial;
 mod refused;
 mod removal;
 
@@ -45,6 +46,11 @@ struct Scene {
 impl Scene {
     /// A daemon on a seeded bed and an empty repository.
     fn empty(sweep: Duration) -> Scene {
+        Scene::with(sweep, &json!({}))
+    }
+
+    /// The same with more keys in its configuration.
+    fn with(sweep: Duration, more: &Value) -> Scene {
         let bed = Bed::shared();
         let mut config = config(&bed, bed.git_path());
         config["sweep"] = json!({"period": format!("{}s", sweep.as_secs())});
@@ -65,6 +71,9 @@ impl Scene {
             .iter()
             .map(|rate| ((*rate).to_owned(), fast.clone()))
             .collect();
+        for (key, value) in more.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
         let repo = bed.repo();
         let daemon = Daemon::start(&bed, &config);
         Scene { daemon, repo, bed }
