@@ -4,12 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
-use super::{super::Context, KeptFacts, target_type};
+use super::{super::Context, KeptFacts};
 use crate::{
-    manifest::{
-        Manifests,
-        annotation::{Setting, TargetType},
-    },
+    manifest::Manifests,
     model::{
         facts::{Facts, LoadBalancerFact, needs::Needs},
         observed::Gap,
@@ -25,13 +22,12 @@ pub async fn facts(cx: &Context, manifests: &Manifests) -> (Facts, Vec<Gap>) {
         .iter()
         .map(|ingress| ingress.namespace.clone())
         .collect::<BTreeSet<String>>();
-    let pods = targets_pods(cx, manifests);
-    cx.world.state().follows_pods = pods;
+    cx.world.state().follows_pods = needs.endpoints;
     let wanted = observe::cluster::FactsWanted {
         service_namespaces: Some(namespaces.clone()),
         all_services: false,
         nodes: !manifests.ingresses.is_empty(),
-        endpoint_namespaces: match pods {
+        endpoint_namespaces: match needs.endpoints {
             true => namespaces,
             false => BTreeSet::new(),
         },
@@ -82,25 +78,6 @@ pub async fn facts(cx: &Context, manifests: &Manifests) -> (Facts, Vec<Gap>) {
         gaps.extend(scan.gaps());
     }
     (facts, gaps)
-}
-
-/// Whether anything asks for target type ip: only then somebody wants to know of pods.
-fn targets_pods(cx: &Context, manifests: &Manifests) -> bool {
-    let is_ip = |setting: &Option<Setting<TargetType>>| {
-        setting.as_ref().and_then(Setting::good) == Some(&TargetType::Ip)
-    };
-    let of_ingresses = manifests.ingresses.iter().map(|it| &it.options);
-    let of_services = manifests.services.iter().map(|it| &it.options);
-    let of_classes = manifests
-        .params
-        .iter()
-        .filter_map(|params| params.spec.target_type.as_ref());
-    !manifests.ingresses.is_empty()
-        && (target_type(&cx.config) == TargetType::Ip
-            || of_ingresses
-                .chain(of_services)
-                .any(|options| is_ip(&options.target_group.target_type))
-            || of_classes.into_iter().any(|it| it.value == TargetType::Ip))
 }
 
 /// The call that tells an account's limits, as gaps name it.

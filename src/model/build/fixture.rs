@@ -21,7 +21,6 @@ use crate::{
         settings::{IamSettings, Settings},
     },
     problem::{Located, Origin},
-    shared::Shared,
 };
 
 pub const UID_1: &str = "11111111-1111-4111-8111-111111111111";
@@ -134,10 +133,10 @@ pub fn facts() -> Facts {
             tags: [("kubernetes.io/cluster/mz-k8s".into(), "owned".into())].into(),
         }]),
         services: Some(
-            BTreeMap::from([
+            [
                 ("default/app1".into(), service_fact(UID_1, 80, 32672)),
                 ("default/app2".into(), service_fact(UID_2, 80, 30243)),
-            ])
+            ]
             .into(),
         ),
         nodes: Some(vec![node("i-2", "True"), node("i-1", "True")]),
@@ -174,7 +173,7 @@ pub fn path(path: &str, path_type: PathType, service: &str, line: u32) -> Ingres
     }
 }
 
-pub fn ingress(name: &str, paths: Vec<IngressPath>) -> Shared<Ingress> {
+pub fn ingress(name: &str, paths: Vec<IngressPath>) -> Ingress {
     Ingress {
         origin: at(100),
         namespace: "default".into(),
@@ -198,7 +197,6 @@ pub fn ingress(name: &str, paths: Vec<IngressPath>) -> Shared<Ingress> {
         annotations: BTreeMap::new(),
         deferred: Vec::new(),
     }
-    .into()
 }
 
 /// An annotation that says this.
@@ -220,7 +218,7 @@ pub fn class(name: &str, controller: &str, is_default: bool) -> IngressClass {
     }
 }
 
-pub fn service(name: &str) -> Shared<Service> {
+pub fn service(name: &str) -> Service {
     Service {
         origin: at(50),
         reference: ServiceRef {
@@ -243,10 +241,9 @@ pub fn service(name: &str) -> Shared<Service> {
         options: IngressOptions::default(),
         annotations: BTreeMap::new(),
     }
-    .into()
 }
 
-pub fn object(value: Value) -> Shared<Object> {
+pub fn object(value: Value) -> Object {
     let text = |pointer: &str| {
         value
             .pointer(pointer)
@@ -263,10 +260,9 @@ pub fn object(value: Value) -> Shared<Object> {
         },
         value,
     }
-    .into()
 }
 
-pub fn bare(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> Shared<Object> {
+pub fn bare(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> Object {
     object(match namespace {
         Some(namespace) => json!({
             "apiVersion": api_version, "kind": kind, "metadata": { "name": name, "namespace": namespace },
@@ -276,7 +272,7 @@ pub fn bare(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) 
 }
 
 /// A Deployment whose pods run under this ServiceAccount.
-pub fn deployment(name: &str, service_account: &str) -> Shared<Object> {
+pub fn deployment(name: &str, service_account: &str) -> Object {
     object(json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name, "namespace": "default" },
         "spec": { "template": { "spec": { "serviceAccountName": service_account } } },

@@ -1,6 +1,6 @@
 //! The groups of a commit, each as a stack that converges alone: built by [`crate::model::group`], lowered here.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use super::{
     Input, Report, Wait, kept,
@@ -14,17 +14,16 @@ use crate::{
         desired::{Desired, Kept},
         group::{
             GroupModel,
-            build::{GroupsResult, RefusedGroup},
+            build::{GroupsResult, RefusedGroup, build_all as build_models},
         },
     },
     problem::{Problem, Severity, codes},
 };
 
-/// Lowers all groups: each into `desired.groups` or, with its reasons, into `desired.waiting`. Gives what the groups'
+/// Builds all groups: each into `desired.groups` or, with its reasons, into `desired.waiting`. Gives what the groups'
 /// targets must let in.
-pub(super) fn lower_all(
+pub(super) fn build_all(
     input: &Input<'_>,
-    models: GroupsResult,
     applied: &Applied,
     report: &mut Report<'_>,
     desired: &mut Desired,
@@ -34,7 +33,7 @@ pub(super) fn lower_all(
         problems,
         undecided,
         refused,
-    } = models;
+    } = build_models(input.manifests, input.facts, input.settings);
     let mut waits: BTreeMap<String, Vec<Wait>> = BTreeMap::new();
     let mut of_groups: BTreeMap<String, Vec<Problem>> = BTreeMap::new();
     for (id, refused) in refused {
@@ -50,7 +49,7 @@ pub(super) fn lower_all(
             "the cluster's IngressClasses were not read",
         ));
     }
-    let models: BTreeMap<String, Arc<GroupModel>> = groups
+    let models: BTreeMap<String, GroupModel> = groups
         .into_iter()
         .filter_map(|(id, built)| Some((id, built.ok()?)))
         .collect();

@@ -1,8 +1,6 @@
 //! Groups that cannot be built on the facts of the moment though git is as it was: built on what they were last applied
 //! on, so that what a missing fact concerns stays as it is and the rest goes on (lessons B1, B2; decision 7 of the spec).
 
-use std::sync::Arc;
-
 use super::{
     Input,
     lower::{Looks, Lowered, lower},
@@ -40,7 +38,7 @@ pub(super) fn build(id: &str, input: &Input<'_>, applied: &Applied) -> Option<Lo
     })
 }
 
-fn model(id: &str, part: &Manifests, facts: &Facts, input: &Input<'_>) -> Option<Arc<GroupModel>> {
+fn model(id: &str, part: &Manifests, facts: &Facts, input: &Input<'_>) -> Option<GroupModel> {
     let mut result = build_all(part, facts, input.settings);
     let refuses = |problem: &&crate::problem::Problem| problem.severity == Severity::Problem;
     let is_whole = result.undecided.is_empty()

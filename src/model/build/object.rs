@@ -101,12 +101,7 @@ pub(super) fn build_all(
     report: &mut Report,
     desired: &mut Desired,
 ) {
-    let mut documents: Vec<&Object> = input
-        .manifests
-        .objects
-        .iter()
-        .map(|object| &**object)
-        .collect();
+    let mut documents: Vec<&Object> = input.manifests.objects.iter().collect();
     documents.sort_by(|a, b| (a.reference.key(), &a.origin).cmp(&(b.reference.key(), &b.origin)));
     // Of two documents for one object, which parsing reports, the first.
     let mut objects: BTreeMap<ObjectKey, ObjectSpec> = BTreeMap::new();

@@ -19,7 +19,6 @@ use super::{
 use crate::{
     id::{SecurityGroupId, SubnetId},
     model::{elb::Scheme, net::Tags, tags},
-    shared::Shared,
 };
 
 /// Facts from a file's value.
@@ -341,7 +340,7 @@ impl FactsFile {
             ipam_pools,
             coip_pools,
             account_limits,
-            services: services.map(Shared::into_inner),
+            services,
             nodes: nodes.map(|nodes| nodes.iter().map(NodeEntry::of).collect()),
             instance_groups,
             secrets,
@@ -386,7 +385,7 @@ impl FactsFile {
             vpc: self.vpc,
             subnets: self.subnets,
             security_groups: self.security_groups,
-            services: self.services.map(Shared::from),
+            services: self.services,
             nodes: self
                 .nodes
                 .map(|nodes| nodes.into_iter().map(NodeEntry::into_node).collect()),

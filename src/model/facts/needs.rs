@@ -12,7 +12,7 @@ use crate::{
         annotation::{
             IngressOptions, Setting,
             options::{ForwardTo, RuleAction},
-            value::{Protocol, Scheme},
+            value::{Protocol, Scheme, TargetType},
         },
         ingress::{IngressClassParams, IngressClassParamsSpec},
     },
@@ -28,8 +28,10 @@ pub struct Needs {
     pub schemes: BTreeSet<Scheme>,
     /// Whether each subnet is public is told even where tags decide.
     pub routes: bool,
-    /// The VPC's address ranges.
+    /// The VPC's address ranges: targets outside of them are registered in another way.
     pub vpc_cidrs: bool,
+    /// The endpoints of the Services: somebody's targets are pods.
+    pub endpoints: bool,
     /// Subnets by id or name.
     pub subnets: BTreeSet<String>,
     /// Beside those of the nodes.
@@ -86,6 +88,7 @@ impl Needs {
             schemes: [Scheme::Internal, Scheme::InternetFacing].into(),
             routes: true,
             vpc_cidrs: true,
+            endpoints: true,
             subnets: BTreeSet::new(),
             security_groups: Selection::All,
             certificates: Some(CertificateNeeds {
@@ -103,8 +106,11 @@ impl Needs {
     }
 
     pub fn of(manifests: &Manifests, settings: &Settings) -> Self {
+        let pods = targets_pods(manifests, settings);
         let mut needs = Self {
             eks: !manifests.iam_service_accounts.is_empty(),
+            vpc_cidrs: pods,
+            endpoints: pods,
             account_limits: may_be_many(manifests),
             ..Self::default()
         };
@@ -229,7 +235,7 @@ fn params_by_class(manifests: &Manifests) -> BTreeMap<&str, &IngressClassParamsS
     let by_name: BTreeMap<&str, &IngressClassParams> = manifests
         .params
         .iter()
-        .map(|params| (params.name.as_str(), &**params))
+        .map(|params| (params.name.as_str(), params))
         .collect();
     manifests
         .classes
@@ -269,6 +275,21 @@ pub fn named_target_groups(options: &IngressOptions) -> impl Iterator<Item = Str
             ForwardTo::TargetGroupName(name) => Some(name.clone()),
             _ => None,
         })
+}
+
+/// Whether anything asks for target type ip.
+fn targets_pods(manifests: &Manifests, settings: &Settings) -> bool {
+    let is_ip =
+        |options: &IngressOptions| good(&options.target_group.target_type) == Some(&TargetType::Ip);
+    let of_classes = manifests
+        .params
+        .iter()
+        .filter_map(|params| params.spec.target_type.as_ref());
+    !manifests.ingresses.is_empty()
+        && (settings.default_target_type == TargetType::Ip
+            || manifests.ingresses.iter().any(|it| is_ip(&it.options))
+            || manifests.services.iter().any(|it| is_ip(&it.options))
+            || of_classes.into_iter().any(|it| it.value == TargetType::Ip))
 }
 
 fn may_be_many(manifests: &Manifests) -> bool {

@@ -126,13 +126,12 @@ impl Lower<'_> {
 }
 
 /// Inside one of the VPC's ranges an address has a zone of its own; AWS wants to be told of all others. Where no range
-/// was read nothing can be said, and addresses of pods are the VPC's as a rule.
+/// of its family was read nothing can be said, and addresses of pods are the VPC's as a rule.
 fn is_in_vpc(address: IpAddr, facts: &Facts) -> bool {
-    let vpc = facts.vpc.iter().flat_map(|vpc| &vpc.cidrs);
-    let subnets = facts.subnets.iter().flatten();
-    let ranges: Vec<(IpAddr, u32)> = subnets
-        .flat_map(|subnet| std::iter::once(&subnet.cidr).chain(&subnet.ipv6_cidrs))
-        .chain(vpc)
+    let ranges: Vec<(IpAddr, u32)> = facts
+        .vpc
+        .iter()
+        .flat_map(|vpc| &vpc.cidrs)
         .filter_map(|text| range(text))
         .filter(|(network, _)| network.is_ipv6() == address.is_ipv6())
         .collect();

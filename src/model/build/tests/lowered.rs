@@ -25,7 +25,7 @@ fn ip_targets(manifests: &mut Manifests, facts: &mut Facts, pods: Vec<EndpointFa
     for service in &mut manifests.services {
         service.ports[0].target_port = PortRef::Number(8080);
     }
-    facts.endpoints = Some(BTreeMap::from([("default/app1".to_owned(), pods)]).into());
+    facts.endpoints = Some([("default/app1".to_owned(), pods)].into());
 }
 
 #[test]
@@ -54,6 +54,20 @@ fn ip_targets_are_the_ready_pods_and_those_outside_of_the_vpc_say_so() {
     );
     assert_eq!(of("app1").target_type, TargetType::Ip);
     assert!(of("app2").targets.is_empty());
+}
+
+#[test]
+fn pods_are_the_vpcs_where_its_ranges_were_not_read() {
+    let group = group_with(|manifests, facts, _| {
+        facts.vpc = Some(Vpc {
+            id: "vpc-1".into(),
+            cidrs: Vec::new(),
+        });
+        ip_targets(manifests, facts, vec![pod("10.9.9.9", true)]);
+    });
+    let spec = &group.target_groups[&format!("{GROUP}-app1:80")].spec;
+    assert!(spec.targets.iter().all(|target| !target.all_zones));
+    assert_eq!(spec.targets.len(), 1);
 }
 
 #[test]

@@ -82,6 +82,29 @@ fn a_plain_ingress_needs_subnets_for_its_scheme_and_nothing_else() {
 }
 
 #[test]
+fn pods_as_targets_need_their_endpoints_and_the_vpcs_ranges() {
+    let service = "
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  namespace: shop
+  annotations: { alb.ingress.kubernetes.io/target-type: ip }
+spec: { ports: [{ port: 80 }] }
+";
+    let target_type = ("target-type", "ip");
+    for needs in [
+        annotated(&[target_type]),
+        with("{ targetType: ip }", &[], ""),
+        with("{}", &[], service),
+    ] {
+        assert!(needs.endpoints && needs.vpc_cidrs);
+    }
+    let nodes = annotated(&[("target-type", "instance")]);
+    assert!(!nodes.endpoints && !nodes.vpc_cidrs);
+}
+
+#[test]
 fn certificates_are_needed_for_https_without_one() {
     let https = ("listen-ports", r#"[{"HTTPS": 443}]"#);
     let found = Some(CertificateNeeds::default());
