@@ -129,7 +129,12 @@ pub async fn rebuild(cx: &Context, loaded: &Loaded, runs: &[Run]) -> (Desired, A
     let (facts, gaps) = facts(cx, &loaded.manifests).await;
     let built = load::build(cx, &loaded.manifests, &facts);
     let built = partial::settle(built, &loaded.manifests, &loaded.held_back, &loaded.older);
-    for problem in &built.problems {
+    // Warnings keep nothing from being built, and were told when the commit was judged.
+    let problems = built
+        .problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Problem);
+    for problem in problems {
         tracing::warn!(place = %problem.origin, code = %problem.code, "cannot be built now: {problem}");
     }
     let sound = gaps.is_empty()
