@@ -14,10 +14,10 @@ use crate::{
     config::Config,
     daemon::schedule::Trigger,
     id::{ObjectRef, ResourceId, Revision, StackId},
-    manifest::ingress::CONTROLLER,
+    manifest::{Manifests, ingress::CONTROLLER},
     model::{
         applied::{Applied, AppliedChange},
-        confine::Naming,
+        confine::{self, Naming},
         desired::Desired,
         facts::Facts,
         grounds::{Grounds, Trust},
@@ -407,7 +407,7 @@ pub async fn finish(
     // Beside what is said of a tip that is not in force.
     cx.reporter
         .change(|status| status.failures.extend(failures));
-    report_waits(cx, waiting(desired)).await;
+    report_waits(cx, loaded, waiting(desired)).await;
     let held_back = partial::shown(&loaded.held_back);
     cx.reporter.held([tip_held, &held_back, &held].concat());
     cx.reporter.foreign(
@@ -610,23 +610,32 @@ fn subjects(desired: &Desired, seen: &[Observed], applied: &Applied) -> event::S
     subjects
 }
 
-/// Shows what waits, and tells the objects that are concerned when that is new.
-async fn report_waits(cx: &Context, waits: Vec<WaitStatus>) {
+/// Shows what waits, and tells the objects that are concerned when that is new: one member, or everybody of a stack that
+/// waits whole.
+async fn report_waits(cx: &Context, loaded: &Loaded, waits: Vec<WaitStatus>) {
     let known = cx.reporter.status().waits;
     let inventory = cx.store.applied().inventory;
     let new = waits.iter().filter(|wait| !known.contains(wait));
-    let events: Vec<_> = new
-        .filter_map(|wait| {
-            let name = wait.object.as_ref()?;
-            let mut objects = inventory.values();
-            let object = objects.find(|object| object.reference.to_string() == *name)?;
+    let mut events = Vec::new();
+    for wait in new {
+        let objects: Vec<_> = match &wait.object {
+            Some(name) => inventory
+                .values()
+                .filter(|object| object.reference.to_string() == *name)
+                .collect(),
+            None => confine::members(&wait.stack, &loaded.manifests, &Manifests::default())
+                .iter()
+                .filter_map(|key| inventory.get(key))
+                .collect(),
+        };
+        events.extend(objects.into_iter().map(|object| {
             let subject = Subject {
                 object: object.reference.clone(),
                 uid: object.uid.clone(),
             };
-            Some(event::waits(&subject, &wait.reason))
-        })
-        .collect();
+            event::waits(&subject, &wait.reason)
+        }));
+    }
     cx.reporter.waits(waits);
     event::send(&*cx.cluster, &events).boxed().await;
 }

@@ -367,3 +367,29 @@ fn a_bad_role_is_held_alone() {
     assert_eq!(held.len(), 1, "{held:#?}");
     assert_eq!(held[0].stack.to_string(), "role default/bad");
 }
+
+#[test]
+fn a_group_that_waits_is_named_with_its_reason_to_those_who_asked_for_it() {
+    let (world, tree, _) = world();
+    let guarded = "    alb.ingress.kubernetes.io/waf-acl-id: 0a1b\n";
+    let text = ingress("news", "news", "blog", &["/news"], guarded);
+    let tip = tree.with_feed().with("news.yaml", text).commit(&world);
+    assert_eq!(world.pass(Trigger::Commit, &tip), PassEnd::Incomplete);
+    assert_eq!(paths(&world, "blog"), FEED);
+    assert_eq!(paths(&world, "news"), NOTHING);
+    let status = world.cx.reporter.status();
+    let waits: Vec<String> = status
+        .waits
+        .iter()
+        .map(|wait| format!("{}: {}", wait.stack, wait.reason))
+        .collect();
+    assert_eq!(waits.len(), 1, "{waits:#?}");
+    assert!(waits[0].starts_with("group news: "), "{waits:#?}");
+    assert!(waits[0].contains("waf-acl-id"), "{waits:#?}");
+    // Nothing of it was ever applied, and still its Ingress says why.
+    let mut events = world.cluster.events();
+    events.retain(|event| event.reason == "Waiting");
+    let named: Vec<String> = events.iter().map(|it| it.object.to_string()).collect();
+    assert_eq!(named, ["Ingress default/news"]);
+    assert!(events[0].message.contains("waf-acl-id"));
+}
