@@ -17,6 +17,7 @@ import moto.ec2.models  # noqa: E402,F401
 import moto.elbv2.models  # noqa: E402,F401
 import moto.iam.models  # noqa: E402,F401
 import moto.sts.models  # noqa: E402,F401
+import moto_more  # noqa: E402,F401
 from moto.server import main  # noqa: E402
 
 # Of AWS's 1,400 managed policies those that a role for an application may want; making them all takes two seconds at
