@@ -2,7 +2,6 @@
 
 pub mod id;
 pub mod problem;
-pub mod shared;
 pub mod yaml;
 pub mod source;
 pub mod manifest;

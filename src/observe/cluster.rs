@@ -16,7 +16,6 @@ use crate::{
         object::{LiveObject, ObjectSpec},
         observed::{Gap, ObservedObject},
     },
-    shared::Shared,
 };
 
 /// Calls in flight at once: quick, and far below what API priority and fairness gives one client.
@@ -111,9 +110,9 @@ pub async fn facts(cluster: &dyn ClusterRead, wanted: &FactsWanted) -> (Facts, V
         futures::join!(services, nodes, classes, namespaces, secrets, endpoints);
     let mut gaps = Vec::new();
     let mut facts = Facts {
-        services: read(services, "Service", &mut gaps).map(Shared::from),
+        services: read(services, "Service", &mut gaps),
         nodes: read(nodes, "Node", &mut gaps),
-        endpoints: read(endpoints, "EndpointSlice", &mut gaps).map(Shared::from),
+        endpoints: read(endpoints, "EndpointSlice", &mut gaps),
         ingress_classes: read(classes, "IngressClass", &mut gaps),
         namespaces: read(namespaces, "Namespace", &mut gaps),
         secrets: read(secrets, "Secret", &mut gaps),

@@ -3,15 +3,23 @@
 //! Each test begins with a seeded bed. Expectations come from ingress-model.md §12, decisions 3, 23, 24 and 26, and
 //! gitops.md §7; what counts is what the servers hold and what passed the proxies, not what the daemon says of itself.
 
+mod attributes;
+mod auth;
 mod drift;
 mod edit;
 mod facts;
 mod first;
 mod foreign;
+mod groups;
+mod held;
 mod iam;
-mod partial;
 mod refused;
+mod listeners;
+mod network;
 mod removal;
+mod rules;
+mod served;
+mod targets;
 
 use std::sync::MutexGuard;
 use std::thread;
@@ -46,11 +54,11 @@ struct Scene {
 impl Scene {
     /// A daemon on a seeded bed and an empty repository.
     fn empty(sweep: Duration) -> Scene {
-        Scene::with(sweep, &json!({}))
+        Scene::configured(sweep, |_| ())
     }
 
-    /// The same with more keys in its configuration.
-    fn with(sweep: Duration, more: &Value) -> Scene {
+    /// The same with something else in its configuration.
+    fn configured(sweep: Duration, change: impl FnOnce(&mut Value)) -> Scene {
         let bed = Bed::shared();
         let mut config = config(&bed, bed.git_path());
         config["sweep"] = json!({"period": format!("{}s", sweep.as_secs())});
@@ -71,9 +79,7 @@ impl Scene {
             .iter()
             .map(|rate| ((*rate).to_owned(), fast.clone()))
             .collect();
-        for (key, value) in more.as_object().into_iter().flatten() {
-            config[key] = value.clone();
-        }
+        change(&mut config);
         let repo = bed.repo();
         let daemon = Daemon::start(&bed, &config);
         Scene { daemon, repo, bed }
@@ -129,6 +135,19 @@ impl Scene {
             .wait_for(&format!("commit {commit} healthy"), PATIENCE, |status| {
                 status["inForce"]["revision"] == commit
                     && status["inForce"]["state"] == "Healthy"
+                    && status["pass"].is_null()
+            })
+    }
+
+    /// Waits until the commit is in force as far as it can be, and something of it waits.
+    #[track_caller]
+    fn waits(&mut self, commit: &str) -> Value {
+        self.daemon
+            .wait_for(&format!("commit {commit} waiting"), PATIENCE, |status| {
+                status["inForce"]["revision"] == commit
+                    && status["inForce"]["state"] == "Degraded"
+                    && status["inForce"]["reason"] == "Waiting"
+                    && !list(&status["waits"]).is_empty()
                     && status["pass"].is_null()
             })
     }

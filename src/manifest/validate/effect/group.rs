@@ -3,6 +3,7 @@
 use super::{Effects, Git, Params, good};
 use crate::{
     manifest::{
+        Ingress,
         annotation::{PREFIX, grammar::string_list},
         ingress::IngressClassParamsSpec,
     },
@@ -21,10 +22,16 @@ pub(super) fn of_group(effects: &mut Effects<'_>, params: Params<'_>, git: &Git<
         let why = "no certificate is requested";
         effects.idle("acm-pca-arn", why, "add create-acm-cert");
     }
-    let Some(said) = git.said(ingress) else {
+    let Some(members) = git.members(ingress) else {
         return;
     };
-    if !said.frontend_nlb {
+    let any = |is: &dyn Fn(&Ingress) -> bool| members.iter().any(|member| is(member));
+    // Bad values count as said: what is wrong with them is told.
+    let has_nlb = any(&|member| {
+        let enable = member.options.frontend_nlb.enable.as_ref();
+        enable.is_some_and(|setting| setting.good() != Some(&false))
+    });
+    if !has_nlb {
         let prefix = format!("{PREFIX}/");
         let keys = ingress.annotations.keys();
         let suffixes: Vec<&str> = keys
@@ -36,7 +43,11 @@ pub(super) fn of_group(effects: &mut Effects<'_>, params: Params<'_>, git: &Git<
             effects.idle(suffix, why, "add enable-frontend-nlb: \"true\"");
         }
     }
-    if said.security_groups {
+    let has_groups = any(&|member| {
+        let groups = good(member.options.load_balancer.security_groups.as_ref());
+        groups.is_some_and(|groups| !groups.is_empty())
+    });
+    if has_groups {
         for suffix in ["inbound-cidrs", "security-group-prefix-lists"] {
             let why = "security-groups are given, and those are not managed";
             effects.idle(suffix, why, "remove one of the two");
@@ -45,7 +56,11 @@ pub(super) fn of_group(effects: &mut Effects<'_>, params: Params<'_>, git: &Git<
         let why = "no security-groups are given, and rules are managed anyway";
         effects.idle("manage-backend-security-group-rules", why, "remove it");
     }
-    if said.acl_name && matches!(params, Params::Known(_)) {
+    let has_acl_name = any(&|member| {
+        let name = good(member.options.add_on.wafv2_acl_name.as_ref());
+        name.is_some_and(|name| !name.is_empty())
+    });
+    if has_acl_name && matches!(params, Params::Known(_)) {
         let why = "wafv2-acl-name is given, and names win";
         effects.idle("wafv2-acl-arn", why, "remove one of the two");
     }

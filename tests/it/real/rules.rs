@@ -1,0 +1,214 @@
+//! Conditions, actions, transforms and tokens of rules (ingress-model §5, aws-deploy §2.5).
+
+use serde_json::json;
+
+use super::served::{condition_of, elb_writes, ingress, parameters, paths};
+use super::*;
+
+/// One condition of each kind, hosts and header by value.
+const EACH: &str = r#"[
+ {"field":"host-header","hostHeaderConfig":{"values":["Shop.example.com","*.example.org"]}},
+ {"field":"http-header","httpHeaderConfig":{"httpHeaderName":"X-Stage","values":["beta"]}},
+ {"field":"http-request-method","httpRequestMethodConfig":{"values":["GET"]}}
+]"#;
+const MORE: &str = r#"[
+ {"field":"query-string","queryStringConfig":{"values":[{"key":"lang","value":"de"},{"value":"fr*"}]}},
+ {"field":"source-ip","sourceIpConfig":{"values":["10.1.0.0/16","2001:db8::/32"]}}
+]"#;
+const REGEX: &str = r#"[
+ {"field":"host-header","hostHeaderConfig":{"regexValues":["^shop-[0-9]+\\.example\\.com$"]}},
+ {"field":"http-header","httpHeaderConfig":{"httpHeaderName":"User-Agent","regexValues":["^curl/"]}},
+ {"field":"path-pattern","pathPatternConfig":{"values":["/older"]}}
+]"#;
+const TRANSFORMS: &str = r#"[
+ {"type":"url-rewrite","urlRewriteConfig":{"rewrites":[{"regex":"^/old/(.*)$","replace":"/new/$1"}]}},
+ {"type":"host-header-rewrite","hostHeaderRewriteConfig":{"rewrites":[{"regex":"^www\\.(.+)$","replace":"$1"}]}}
+]"#;
+
+fn with(each: &str, more: &str, transforms: &str) -> Value {
+    let annotations = [
+        ("conditions.app1", each),
+        ("conditions.app2", more),
+        ("conditions.app3", REGEX),
+        ("transforms.app3", transforms),
+    ];
+    let given = [("=/each", "app1"), ("=/more", "app2"), ("=/old", "app3")];
+    ingress("web", &annotations, &[paths("", &given)])
+}
+
+#[test]
+fn conditions_and_transforms_arrive_with_their_values_and_an_edit_sends_only_its_rule() {
+    let (mut scene, seed) = Scene::serving(&["app1", "app2", "app3"]);
+    scene.put("web.yaml", &[with(EACH, MORE, TRANSFORMS)]);
+    scene.edit("Route by everything");
+    let rules = scene.raw_rules(&scene.listener());
+    let by_path = |path: &str| {
+        let found: Vec<&Value> = rules
+            .iter()
+            .filter(|rule| {
+                condition_of(rule, "path-pattern")["PathPatternConfig"]["Values"]
+                    .to_string()
+                    .contains(path)
+            })
+            .collect();
+        assert_eq!(found.len(), 1, "{path} in {rules:#?}");
+        found[0].clone()
+    };
+    let each = by_path("/each");
+    let hosts = &condition_of(&each, "host-header")["HostHeaderConfig"]["Values"];
+    assert_eq!(list(hosts).len(), 2, "{hosts}");
+    assert_eq!(
+        condition_of(&each, "http-header")["HttpHeaderConfig"],
+        json!({"HttpHeaderName": "X-Stage", "Values": ["beta"]})
+    );
+    assert_eq!(
+        condition_of(&each, "http-request-method")["HttpRequestMethodConfig"]["Values"],
+        json!(["GET"])
+    );
+    let more = by_path("/more");
+    assert_eq!(
+        condition_of(&more, "query-string")["QueryStringConfig"]["Values"],
+        json!([{"Key": "lang", "Value": "de"}, {"Value": "fr*"}])
+    );
+    assert_eq!(
+        condition_of(&more, "source-ip")["SourceIpConfig"]["Values"],
+        json!(["10.1.0.0/16", "2001:db8::/32"])
+    );
+    let old = by_path("/old");
+    assert_eq!(
+        condition_of(&old, "host-header")["HostHeaderConfig"]["RegexValues"],
+        json!([r"^shop-[0-9]+\.example\.com$"])
+    );
+    assert_eq!(
+        condition_of(&old, "http-header")["HttpHeaderConfig"],
+        json!({"HttpHeaderName": "User-Agent", "RegexValues": ["^curl/"]})
+    );
+    assert_eq!(
+        old["Transforms"],
+        json!([
+            {"Type": "url-rewrite", "UrlRewriteConfig": {"Rewrites": [{"Regex": "^/old/(.*)$", "Replace": "/new/$1"}]}},
+            {"Type": "host-header-rewrite", "HostHeaderRewriteConfig": {"Rewrites": [{"Regex": r"^www\.(.+)$", "Replace": "$1"}]}},
+        ])
+    );
+    scene.assert_settled();
+
+    // Hosts in another order and case say the same.
+    let same = EACH.replace(
+        r#""Shop.example.com","*.example.org""#,
+        r#""*.example.org","shop.example.com""#,
+    );
+    scene.put("web.yaml", &[with(&same, MORE, TRANSFORMS)]);
+    let changed = scene.edit("Say it another way");
+    assert_eq!(
+        elb_writes(&changed),
+        Vec::<String>::new(),
+        "{}",
+        changed.render()
+    );
+
+    // Another header value, and no more transforms: the third rule is as it was.
+    scene.put(
+        "web.yaml",
+        &[with(&EACH.replace("beta", "alpha"), MORE, "[]")],
+    );
+    let changed = scene.edit("Let another stage in, as it is");
+    let after = scene.raw_rules(&scene.listener());
+    assert!(after.contains(&more), "untouched: {after:#?}");
+    let alpha = after
+        .iter()
+        .filter(|rule| rule.to_string().contains("alpha"))
+        .count();
+    assert_eq!(alpha, 1, "{after:#?}");
+    assert!(
+        after
+            .iter()
+            .all(|rule| list(&rule["Transforms"]).is_empty()),
+        "{after:#?}"
+    );
+    let reset = parameters(&changed, "elasticloadbalancing:ModifyRule");
+    assert_eq!(
+        reset.get("ResetTransforms").map(String::as_str),
+        Some("true"),
+        "{reset:#?}"
+    );
+    scene.assert_settled();
+    scene.assert_leaves_nothing(&seed);
+}
+
+#[test]
+fn actions_arrive_whole_and_weights_change_in_place() {
+    let (mut scene, seed) = Scene::serving(&["blue", "green"]);
+    let split = |blue: u32| {
+        format!(
+            r#"{{"type":"forward","forwardConfig":{{"targetGroups":[
+              {{"serviceName":"blue","servicePort":80,"weight":{blue}}},{{"serviceName":"green","servicePort":"web","weight":{}}}],
+              "targetGroupStickinessConfig":{{"enabled":true,"durationSeconds":600}}}}}}"#,
+            100 - blue
+        )
+    };
+    let teapot = r#"{"type":"fixed-response","fixedResponseConfig":{"contentType":"application/json","statusCode":"418","messageBody":"{\"short\":true}"}}"#;
+    let moved = r##"{"type":"redirect","redirectConfig":{"host":"new.example.com","path":"/#{path}","statusCode":"HTTP_302"}}"##;
+    let with = |blue: u32| {
+        let annotations = [
+            ("actions.canary", split(blue)),
+            ("actions.teapot", teapot.to_owned()),
+            ("actions.moved", moved.to_owned()),
+        ];
+        let annotations: Vec<(&str, &str)> = annotations
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let given = [
+            ("/canary", "canary:use-annotation"),
+            ("/moved", "moved:use-annotation"),
+            ("/teapot", "teapot:use-annotation"),
+        ];
+        ingress("web", &annotations, &[paths("", &given)])
+    };
+    scene.put("web.yaml", &[with(90)]);
+    scene.edit("A canary and two answers");
+    let action = |scene: &Scene, path: &str| {
+        let rules = scene.raw_rules(&scene.listener());
+        let rule = rules
+            .iter()
+            .find(|rule| rule["Conditions"].to_string().contains(path))
+            .expect(path)
+            .clone();
+        only(rule["Actions"].clone())
+    };
+    let arn = |scene: &Scene, service: &str| scene.target_group(service)["TargetGroupArn"].clone();
+    let weights = |scene: &Scene| {
+        let forward = action(scene, "/canary")["ForwardConfig"].take();
+        let of = |service: &str| {
+            let arn = arn(scene, service);
+            list(&forward["TargetGroups"])
+                .iter()
+                .find(|it| it["TargetGroupArn"] == arn)
+                .expect("a target group")["Weight"]
+                .clone()
+        };
+        json!([
+            of("blue"),
+            of("green"),
+            forward["TargetGroupStickinessConfig"]
+        ])
+    };
+    let sticky = json!({"Enabled": true, "DurationSeconds": 600});
+    assert_eq!(weights(&scene), json!([90, 10, sticky]));
+    assert_eq!(
+        action(&scene, "/teapot")["FixedResponseConfig"],
+        json!({"ContentType": "application/json", "StatusCode": "418", "MessageBody": "{\"short\":true}"})
+    );
+    assert_eq!(
+        action(&scene, "/moved")["RedirectConfig"],
+        json!({"Protocol": "#{protocol}", "Host": "new.example.com", "Port": "#{port}", "Path": "/#{path}", "Query": "#{query}", "StatusCode": "HTTP_302"})
+    );
+    scene.assert_settled();
+
+    scene.put("web.yaml", &[with(50)]);
+    let changed = scene.edit("Half and half");
+    assert_eq!(elb_writes(&changed), ["ModifyRule"]);
+    assert_eq!(weights(&scene), json!([50, 50, sticky]));
+    scene.assert_settled();
+    scene.assert_leaves_nothing(&seed);
+}
