@@ -27,7 +27,9 @@ pub mod finish;
 pub mod load;
 pub mod partial;
 pub mod preview;
+pub mod remember;
 pub mod survey;
+pub mod tell;
 pub mod world;
 
 use load::Loaded;
@@ -130,7 +132,7 @@ async fn converge_to(
     };
 
     if trigger.is_full() || trigger == Trigger::Cluster {
-        finish::report_foreign_ingresses(cx, &loaded).await;
+        tell::foreign_ingresses(cx, &loaded).await;
     }
 
     let options = finish::plan_options(cx, read_only);
@@ -171,7 +173,7 @@ async fn converge_to(
             break;
         }
     }
-    finish::remember(cx, &loaded, &desired, &facts, &seen)?;
+    remember::grounds(cx, &loaded, &desired, &facts, &seen)?;
     let end = finish::finish(cx, &loaded, &desired, &seen, &runs, &choice.held).await?;
     Ok(if end == PassEnd::Complete {
         choice.end

@@ -1,6 +1,6 @@
 //! Which commit to defend: a tip that passes every check takes over, a refused one changes nothing (gitops G10).
 
-use super::{Context, PassEnd, Stopped, finish, load, load::Loaded, partial, world};
+use super::{Context, PassEnd, Stopped, finish, load, load::Loaded, partial, tell, world};
 use crate::{
     cluster::Right,
     config::HistoryPolicy,
@@ -75,11 +75,17 @@ pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stop
             }
             Verdict::Deferred => end = PassEnd::Incomplete,
         }
-    } else if tip.is_some() {
-        finish::publish(cx, tip);
-        let held_back = in_force.as_ref().map(|it| partial::held_back(cx, it));
-        let problems = held_back.map(|held| partial::problems_of(&held));
-        cx.reporter.problems(problems.unwrap_or_default());
+    } else if let Some(tip) = tip {
+        tell::publish(cx, Some(tip));
+        if let Some(loaded) = judge_again(cx, tip).await? {
+            return Ok(Choice {
+                chosen: Some(loaded),
+                end: PassEnd::Complete,
+                held: Vec::new(),
+            });
+        }
+        cx.reporter
+            .problems(partial::problems_of(&partial::held_back(cx, tip)));
     }
     let Some(in_force) = in_force else {
         return Ok(Choice {
@@ -168,7 +174,7 @@ async fn judge(
     if !gaps.is_empty() {
         let text = gaps
             .iter()
-            .map(|gap| finish::unread(gap))
+            .map(|gap| tell::unread(gap))
             .collect::<Vec<_>>()
             .join("; ");
         let reason = if gaps.iter().any(|gap| gap.denied) {
@@ -194,7 +200,7 @@ async fn judge(
     for problem in &told {
         tracing::error!(revision = %tip, place = %problem.origin, code = %problem.code, "held back: {problem}");
     }
-    finish::report_held_back(cx, tip, &loaded.held_back).await;
+    tell::held_back(cx, tip, &loaded.held_back).await;
     told.extend(problems);
     let update = RevisionUpdate {
         reason: Some(String::new()),
@@ -206,6 +212,48 @@ async fn judge(
     cx.reporter.problems(told);
     loaded.looked = Some(looked);
     Ok(Verdict::Admitted(Box::new(loaded)))
+}
+
+/// Looks once more at what is held back of the commit in force, once in the life of a process: configuration and facts
+/// may have changed, as a refused tip is judged again.
+async fn judge_again(cx: &Context, tip: &Revision) -> Result<Option<Loaded>, Stopped> {
+    let before = partial::held_back(cx, tip);
+    let (false, Some(record)) = (
+        before.is_empty() || cx.reporter.knows_problems_of(tip),
+        cx.store.revision(tip),
+    ) else {
+        return Ok(None);
+    };
+    // What cannot be read or judged now stays as it is.
+    let Ok(raw) = load::load(cx, tip).await else {
+        return Ok(None);
+    };
+    let Ok(checks) = check(cx, raw, Some(tip)).await? else {
+        return Ok(None);
+    };
+    let mut loaded = checks.loaded;
+    let still = |stack: &StackId| loaded.held_back.iter().any(|held| held.stack == *stack);
+    let fewer = loaded.held_back.len() < before.len()
+        && before.iter().filter(|held| still(&held.stack)).count() == loaded.held_back.len();
+    let Some((unread, looked)) = checks.looked.filter(|_| fewer) else {
+        return Ok(None);
+    };
+    if !(unread.is_empty() && loaded.gaps.is_empty() && checks.guarded.held.is_empty()) {
+        return Ok(None);
+    }
+    let mut told = partial::problems_of(&loaded.held_back);
+    told.extend(checks.problems);
+    tracing::info!(revision = %tip, before = before.len(), now = loaded.held_back.len(), "fewer parts are held back");
+    let update = RevisionUpdate {
+        problems: Some(texts(&told)),
+        held_back: Some(loaded.held_back.clone()),
+        ..RevisionUpdate::default()
+    };
+    finish::advance(cx, tip, record.state, update)?;
+    finish::keep(cx, &loaded)?;
+    cx.reporter.problems(told);
+    loaded.looked = Some(looked);
+    Ok(Some(loaded))
 }
 
 /// What may come into force of a commit, after every check of it.
@@ -329,7 +377,7 @@ async fn history(cx: &Context, tip: &Revision) -> Result<Option<Verdict>, Stoppe
             tracing::warn!(tip = %tip, "{text}");
             cx.reporter.problems(Vec::new());
             if cx.reporter.status().rewritten.as_ref() != Some(&text) {
-                finish::report_rewritten(cx, &text).await;
+                tell::rewritten(cx, &text).await;
             }
             cx.reporter.rewritten(Some(text));
         }
@@ -351,7 +399,7 @@ async fn reject(
     for problem in &problems {
         tracing::error!(revision = %tip, place = %problem.origin, code = %problem.code, "rejected: {problem}");
     }
-    finish::report_rejected(cx, tip, &problems).await;
+    tell::rejected(cx, tip, &problems).await;
     cx.reporter.problems(problems);
     Ok(Verdict::Rejected)
 }

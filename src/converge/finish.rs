@@ -1,4 +1,4 @@
-//! The ends of a pass: records of commits, what people are told, what the next pass has to do.
+//! The ends of a pass: records of commits, the summary, what the next pass has to do.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,31 +8,24 @@ use std::{
 
 use futures::FutureExt;
 
-use super::{Context, PassEnd, Run, Stopped, load::Loaded, partial};
+use super::{Context, PassEnd, Run, Stopped, load::Loaded, partial, tell};
 use crate::{
     apply::{self, ApplyOptions},
     config::Config,
     daemon::schedule::Trigger,
-    id::{ObjectRef, ResourceId, Revision, StackId},
-    manifest::{Manifests, ingress::CONTROLLER},
+    id::{Revision, StackId},
     model::{
-        applied::{Applied, AppliedChange},
-        confine::{self, Naming},
         desired::Desired,
-        facts::Facts,
-        grounds::{Grounds, Trust},
         observed::{Gap, Observed},
         previous::PreviousSet,
     },
-    observe,
     plan::{
         PlanOptions, ReadOnly,
         guard::Limits,
-        history::{CommitState, HeldBack, OpCounts, PARTIAL, RevisionRecord, RevisionUpdate},
+        history::{CommitState, OpCounts, PARTIAL, RevisionRecord, RevisionUpdate},
         op::Held,
     },
-    problem::Problem,
-    report::{LoadBalancerStatus, PassSummary, WaitStatus, event, event::Subject, now},
+    report::{PassSummary, event, now},
     source::snapshot::Commit,
 };
 
@@ -59,7 +52,7 @@ pub fn seen(cx: &Context, commit: &Commit, config_digest: &str) -> Result<Revisi
         })
         .map_err(Stopped::store)?;
     cx.reporter.records(Some(&record), None);
-    publish(cx, Some(&commit.revision));
+    tell::publish(cx, Some(&commit.revision));
     Ok(record)
 }
 
@@ -87,7 +80,7 @@ pub fn advance(
         tracing::info!(revision = %revision, from = %record.state, to = %to, reason = update.reason.as_deref(), "commit");
     }
     // Whose record moved is not the tip's alone: what is in force moves on while a tip is refused.
-    publish(cx, None);
+    tell::publish(cx, None);
     Ok(())
 }
 
@@ -137,7 +130,7 @@ pub fn take_over(cx: &Context, loaded: &Loaded) -> Result<(), Stopped> {
 }
 
 /// What must outlive this process: the objects of the commit, for the guards; its tree, whatever the server does.
-fn keep(cx: &Context, loaded: &Loaded) -> Result<(), Stopped> {
+pub fn keep(cx: &Context, loaded: &Loaded) -> Result<(), Stopped> {
     cx.store
         .set_previous_set(&PreviousSet::of(&loaded.manifests))
         .map_err(Stopped::store)?;
@@ -202,7 +195,7 @@ pub fn begin(cx: &Context, trigger: Trigger, tip: Option<&Revision>) -> Begun {
         "pass begins"
     );
     cx.reporter.pass_begins(trigger.as_str(), tip);
-    publish(cx, tip);
+    tell::publish(cx, tip);
     Begun {
         trigger,
         revision: tip.cloned(),
@@ -259,50 +252,6 @@ pub fn may_go_on(run: &Run) -> bool {
     !run.outcome.interrupted && !run.outcome.replan
 }
 
-/// Keeps the facts that groups were built on, for the day when they are gone: of the groups that were looked at and are
-/// applied as they are wanted.
-pub fn remember(
-    cx: &Context,
-    loaded: &Loaded,
-    desired: &Desired,
-    facts: &Facts,
-    seen: &[Observed],
-) -> Result<(), Stopped> {
-    let looked_at = seen.iter().flat_map(|observed| observed.groups.keys());
-    let looked_at: BTreeSet<&String> = looked_at.collect();
-    if looked_at.is_empty() {
-        return Ok(());
-    }
-    let digests = desired.stacks();
-    let naming = Naming::of(&loaded.manifests);
-    let kept: BTreeSet<&StackId> = desired.kept.iter().map(|kept| &kept.stack).collect();
-    let mut changes = Vec::new();
-    for id in looked_at {
-        let stack = StackId::Group(id.clone());
-        let (Some(group), Some(digest)) = (desired.groups.get(id), digests.get(&stack)) else {
-            continue;
-        };
-        let last = cx.store.read_applied(|applied| {
-            let last = applied.stacks.get(&stack);
-            last.filter(|last| last.digest == *digest).cloned()
-        });
-        let Some(last) = last else {
-            continue;
-        };
-        let grounds = match &last.grounds {
-            // It was not built on the facts of the moment alone.
-            Some(last) if kept.contains(&stack) => {
-                Grounds::of(group, &naming, &last.fill(facts, Trust::Past))
-            }
-            _ => Grounds::of(group, &naming, facts),
-        };
-        if last.grounds.is_none_or(|last| *last != grounds) {
-            changes.push(AppliedChange::SetGrounds(stack, Arc::new(grounds)));
-        }
-    }
-    cx.store.commit(&changes).map_err(Stopped::store)
-}
-
 /// After both halves: the commit's state, the status, the events, and whether anything is left to do.
 pub async fn finish(
     cx: &Context,
@@ -349,7 +298,7 @@ pub async fn finish(
         cx.world.settled();
     }
     cx.world.look_again(not_right(desired, gaps, runs));
-    let failures = failures(runs, gaps);
+    let failures = tell::failures(runs, gaps);
     if cx.store.in_force().as_ref() == Some(revision) || whole {
         if cx.store.in_force().as_ref() != Some(revision) {
             // Nothing had to be written: it is in force all the same.
@@ -407,7 +356,7 @@ pub async fn finish(
     // Beside what is said of a tip that is not in force.
     cx.reporter
         .change(|status| status.failures.extend(failures));
-    report_waits(cx, loaded, waiting(desired)).await;
+    tell::waits(cx, loaded, desired).await;
     let held_back = partial::shown(&loaded.held_back);
     cx.reporter.held([tip_held, &held_back, &held].concat());
     cx.reporter.foreign(
@@ -431,9 +380,9 @@ pub async fn finish(
         })
         .collect();
     cx.reporter.verified(settled);
-    publish_load_balancers(cx, desired);
+    tell::load_balancers(cx, desired);
     let pairs: Vec<_> = runs.iter().map(|run| (&run.plan, &run.outcome)).collect();
-    let subjects = subjects(desired, seen, &cx.store.applied());
+    let subjects = tell::subjects(desired, seen, &cx.store.applied());
     event::send(
         &*cx.cluster,
         &event::of_pass(Some(revision), &pairs, &subjects),
@@ -449,217 +398,6 @@ pub async fn finish(
     })
 }
 
-/// Ingresses of our classes that are in the cluster and not in git: told, never changed (decision 3 of the spec).
-pub async fn report_foreign_ingresses(cx: &Context, loaded: &Loaded) {
-    let of_git = loaded
-        .manifests
-        .classes
-        .iter()
-        .map(|class| (&class.name, class.controller.as_str(), class.is_default));
-    let of_cluster = loaded
-        .facts
-        .ingress_classes
-        .iter()
-        .flatten()
-        .map(|(name, (controller, is_default))| (name, controller.as_str(), *is_default));
-    let ours: Vec<_> = of_git
-        .chain(of_cluster)
-        .filter(|(_, controller, _)| *controller == CONTROLLER)
-        .collect();
-    let classes = observe::cluster::OurClasses {
-        names: ours.iter().map(|(name, ..)| (*name).clone()).collect(),
-        annotation: cx.config.ingress.class.clone(),
-        default_is_ours: ours.iter().any(|(_, _, is_default)| *is_default),
-    };
-    let inventory = cx.store.applied().inventory;
-    let (foreign, gaps) = observe::cluster::foreign_ingresses(
-        &*cx.cluster,
-        &loaded.desired.objects,
-        &inventory,
-        &classes,
-    )
-    .boxed()
-    .await;
-    if let Some(gap) = gaps.first() {
-        tracing::warn!(what = %gap.what, "foreign Ingresses are not known: {}", gap.message);
-        return;
-    }
-    let mut members: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for ingress in &foreign {
-        members
-            .entry(ingress.group.clone())
-            .or_default()
-            .insert(ingress.object.to_string());
-    }
-    cx.world.set_foreign_members(members);
-    cx.reporter.foreign_ingresses(
-        foreign
-            .iter()
-            .map(|ingress| format!("{} (group {})", ingress.object, ingress.group))
-            .collect(),
-    );
-}
-
-/// Tells the live objects that a refused commit names; never fails a pass (gitops G84).
-pub async fn report_rejected(cx: &Context, tip: &Revision, problems: &[Problem]) {
-    let live: Vec<Subject> = cx
-        .store
-        .applied()
-        .inventory
-        .into_values()
-        .map(|object| Subject {
-            object: object.reference,
-            uid: object.uid,
-        })
-        .collect();
-    event::send(
-        &*cx.cluster,
-        &event::of_problems(Some(tip), problems, &live),
-    )
-    .boxed()
-    .await;
-}
-
-/// Tells the live objects of parts that are held back; never fails a pass (gitops G84).
-pub async fn report_held_back(cx: &Context, tip: &Revision, held_back: &[HeldBack]) {
-    let applied = cx.store.applied();
-    let mut events = Vec::new();
-    for held in held_back {
-        let members = held
-            .members
-            .iter()
-            .filter_map(|key| applied.inventory.get(key));
-        for object in members {
-            let subject = Subject {
-                object: object.reference.clone(),
-                uid: object.uid.clone(),
-            };
-            events.push(event::held_back(&subject, tip, held));
-        }
-    }
-    event::send(&*cx.cluster, &events).boxed().await;
-}
-
-/// Tells everything that routes that the branch was rewritten (decision 18 of the spec); never fails a pass.
-pub async fn report_rewritten(cx: &Context, text: &str) {
-    let events: Vec<_> = cx
-        .store
-        .applied()
-        .inventory
-        .into_values()
-        .filter(|object| matches!(object.reference.kind.as_str(), "Ingress" | "ServiceAccount"))
-        .map(|object| {
-            event::rewritten(
-                &Subject {
-                    object: object.reference,
-                    uid: object.uid,
-                },
-                text,
-            )
-        })
-        .collect();
-    event::send(&*cx.cluster, &events).boxed().await;
-}
-
-/// Who hears of a stack: its Ingresses, its ServiceAccount.
-fn subjects(desired: &Desired, seen: &[Observed], applied: &Applied) -> event::Subjects {
-    let subject = |reference: &ObjectRef| {
-        let key = reference.key();
-        let uid = seen
-            .iter()
-            .find_map(|observed| {
-                observed
-                    .objects
-                    .get(&key)?
-                    .live
-                    .as_ref()
-                    .map(|live| live.uid.clone())
-            })
-            .or_else(|| {
-                applied
-                    .inventory
-                    .get(&key)
-                    .and_then(|object| object.uid.clone())
-            });
-        Subject {
-            object: reference.clone(),
-            uid,
-        }
-    };
-    let mut subjects = event::Subjects::new();
-    for (group, stack) in &desired.groups {
-        let members = stack
-            .members
-            .iter()
-            .map(|member| subject(&member.reference))
-            .collect();
-        subjects.insert(StackId::Group(group.clone()), members);
-    }
-    for (role, stack) in &desired.roles {
-        if let Some(account) = &stack.service_account {
-            subjects.insert(StackId::Role(role.clone()), vec![subject(account)]);
-        }
-    }
-    let shared: Vec<Subject> = desired
-        .objects
-        .iter()
-        .filter(|object| matches!(object.reference.kind.as_str(), "Ingress" | "ServiceAccount"))
-        .map(|object| subject(&object.reference))
-        .collect();
-    subjects.insert(StackId::Cluster, shared);
-    subjects
-}
-
-/// Shows what waits, and tells the objects that are concerned when that is new: one member, or everybody of a stack that
-/// waits whole.
-async fn report_waits(cx: &Context, loaded: &Loaded, waits: Vec<WaitStatus>) {
-    let known = cx.reporter.status().waits;
-    let inventory = cx.store.applied().inventory;
-    let new = waits.iter().filter(|wait| !known.contains(wait));
-    let mut events = Vec::new();
-    for wait in new {
-        let objects: Vec<_> = match &wait.object {
-            Some(name) => inventory
-                .values()
-                .filter(|object| object.reference.to_string() == *name)
-                .collect(),
-            None => confine::members(&wait.stack, &loaded.manifests, &Manifests::default())
-                .iter()
-                .filter_map(|key| inventory.get(key))
-                .collect(),
-        };
-        events.extend(objects.into_iter().map(|object| {
-            let subject = Subject {
-                object: object.reference.clone(),
-                uid: object.uid.clone(),
-            };
-            event::waits(&subject, &wait.reason)
-        }));
-    }
-    cx.reporter.waits(waits);
-    event::send(&*cx.cluster, &events).boxed().await;
-}
-
-/// What waits, and what goes on but for a part.
-fn waiting(desired: &Desired) -> Vec<WaitStatus> {
-    let whole = desired.waiting.iter().map(|wait| WaitStatus {
-        stack: wait.stack.clone(),
-        object: None,
-        reason: format!("{}: {}", wait.origin, wait.reason),
-    });
-    let parts = desired.kept.iter().map(|kept| WaitStatus {
-        stack: kept.stack.clone(),
-        object: kept.problem.object.clone(),
-        reason: format!(
-            "{}: {}: {}",
-            kept.what(),
-            kept.problem.origin,
-            kept.problem.message
-        ),
-    });
-    whole.chain(parts).collect()
-}
-
 /// Stacks of which a pass cannot say that they are as wanted: to be looked at again before the next sweep.
 fn not_right(desired: &Desired, gaps: &[Gap], runs: &[Run]) -> BTreeSet<StackId> {
     let cut_short = runs
@@ -672,66 +410,4 @@ fn not_right(desired: &Desired, gaps: &[Gap], runs: &[Run]) -> BTreeSet<StackId>
         .chain(desired.kept.iter().map(|kept| kept.stack.clone()))
         .chain(cut_short)
         .collect()
-}
-
-fn failures(runs: &[Run], gaps: &[Gap]) -> Vec<String> {
-    let failed = runs
-        .iter()
-        .flat_map(|run| &run.outcome.failed)
-        .map(|failed| format!("{} ({}): {}", failed.what, failed.stack, failed.error));
-    let unread = gaps.iter().map(unread);
-    let mut all: Vec<String> = failed.chain(unread).collect();
-    all.sort();
-    all.dedup();
-    all
-}
-
-/// What could not be read; an operator must learn which right is missing (AWS names its actions as its operations).
-pub fn unread(gap: &Gap) -> String {
-    let denied = if gap.denied {
-        "; the right is missing"
-    } else {
-        ""
-    };
-    format!(
-        "{} could not be read ({}): {}{denied}",
-        gap.what, gap.stack, gap.message
-    )
-}
-
-/// The records of the tip and of what is in force, as people see them; without a `head` the tip stays the one it was.
-pub fn publish(cx: &Context, head: Option<&Revision>) {
-    let known = cx.reporter.status().head.map(|head| head.revision);
-    let head = head
-        .or(known.as_ref())
-        .and_then(|revision| cx.store.revision(revision));
-    let in_force = cx
-        .store
-        .in_force()
-        .and_then(|revision| cx.store.revision(&revision));
-    cx.reporter.records(head.as_ref(), in_force.as_ref());
-}
-
-fn publish_load_balancers(cx: &Context, desired: &Desired) {
-    let applied = cx.store.applied();
-    let names = cx.world.dns_names();
-    let shown: BTreeMap<String, LoadBalancerStatus> = desired
-        .groups
-        .iter()
-        .filter_map(|(group, stack)| {
-            let arn = applied
-                .resources
-                .get(&ResourceId::load_balancer(group))?
-                .arn
-                .clone()?;
-            let status = LoadBalancerStatus {
-                group: group.clone(),
-                name: stack.load_balancer.name.clone(),
-                dns_name: names.get(&arn).cloned().unwrap_or_default(),
-                arn: arn.to_string(),
-            };
-            Some((group.clone(), status))
-        })
-        .collect();
-    cx.reporter.load_balancers(shown);
 }

@@ -10,7 +10,8 @@ use crate::{
     id::{ObjectKey, RepoPath, Revision, StackId},
     manifest::{self, Manifests, ParseOptions},
     model::{
-        self, desired::Desired, digest::digest, facts::Facts, observed::Gap, settings::Settings,
+        self, desired::Desired, digest::digest, facts::Facts, object::ObjectSpec, observed::Gap,
+        settings::Settings,
     },
     plan::history::HeldBack,
     problem::{self, Checked, Origin, Problem, Severity, codes},
@@ -165,14 +166,18 @@ pub fn asked_anew(cx: &Context, desired: &Desired) -> Vec<Problem> {
     if desired.kept.is_empty() {
         return Vec::new();
     }
+    let ingresses = desired.objects.iter();
+    let ingresses: BTreeMap<String, &ObjectSpec> = ingresses
+        .filter(|object| object.reference.kind == "Ingress")
+        .map(|object| (object.reference.to_string(), object))
+        .collect();
     let changed = |problem: &Problem| {
-        let mut objects = desired.objects.iter();
-        let object = objects
-            .find(|object| Some(object.reference.to_string()) == problem.object)
-            .map(|object| (object.reference.key(), object.digest()));
-        object.is_none_or(|(key, digest)| {
+        let named = problem.object.as_ref();
+        let ingress = named.and_then(|object| ingresses.get(object));
+        ingress.is_none_or(|ingress| {
+            let digest = ingress.digest();
             cx.store.read_applied(|applied| {
-                let last = applied.inventory.get(&key);
+                let last = applied.inventory.get(&ingress.reference.key());
                 last.is_none_or(|last| last.digest != digest)
             })
         })

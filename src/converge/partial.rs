@@ -118,6 +118,7 @@ pub async fn admissible(
 pub async fn in_force(cx: &Context, revision: &Revision) -> Result<Loaded, SourceError> {
     let held_back = held_back(cx, revision);
     if held_back.is_empty() {
+        cx.world.set_earlier(BTreeMap::new());
         return load::load(cx, revision).await;
     }
     let (commit, files) = load::snapshot(&cx.source, revision).await?;

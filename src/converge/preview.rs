@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Context, Stopped, admission, finish, load, partial, world};
+use super::{Context, Stopped, admission, finish, load, partial, tell, world};
 use crate::{
     daemon::schedule::Trigger,
     id::{RepoPath, ResourceId, Revision},
@@ -428,7 +428,7 @@ fn waiting(desired: &Desired) -> Vec<Waiting> {
 }
 
 fn unread<'a>(gaps: impl IntoIterator<Item = &'a Gap>) -> Vec<String> {
-    gaps.into_iter().map(finish::unread).collect()
+    gaps.into_iter().map(tell::unread).collect()
 }
 
 /// A commit's trailers, as the guards read them.

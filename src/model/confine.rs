@@ -160,11 +160,15 @@ impl<'a> Naming<'a> {
     }
 }
 
-/// The documents of one group alone.
-pub fn part(id: &str, manifests: &Manifests) -> Manifests {
+/// The documents of these groups alone.
+pub fn groups(ids: &BTreeSet<&str>, manifests: &Manifests) -> Manifests {
     let parts = Parts::of(manifests);
-    let stack = StackId::Group(id.to_owned());
-    let keys: BTreeSet<&ObjectKey> = parts.own(&stack).chain(parts.uses(&stack)).collect();
+    let of_groups = parts
+        .stacks()
+        .filter(|stack| matches!(stack, StackId::Group(id) if ids.contains(id.as_str())));
+    let keys: BTreeSet<&ObjectKey> = of_groups
+        .flat_map(|stack| parts.own(stack).chain(parts.uses(stack)))
+        .collect();
     pick(manifests, |key| keys.contains(key))
 }
 

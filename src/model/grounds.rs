@@ -99,10 +99,9 @@ impl Grounds {
         }
     }
 
-    /// The facts of the moment with what is gone from them. What was not read stays unread: that is not gone.
-    pub fn fill(&self, facts: &Facts, trust: Trust) -> Facts {
+    /// Adds to the facts of the moment what is gone from them. What was not read stays unread: that is not gone.
+    pub fn fill(&self, facts: &mut Facts, trust: Trust) {
         let past = trust == Trust::Past;
-        let mut facts = facts.clone();
         fill_map(&mut facts.services, &self.services, false);
         fill_map(&mut facts.secrets, &self.secrets, false);
         fill_map(&mut facts.namespaces, &self.namespaces, past);
@@ -132,7 +131,6 @@ impl Grounds {
             |it| Cow::Borrowed(it.name.as_str()),
             |_| past,
         );
-        facts
     }
 }
 

@@ -2,8 +2,9 @@
 
 use albsync::{
     cluster::ObjectEvent, converge::PassEnd, daemon::schedule::Trigger, id::Revision,
-    report::Health,
+    plan::history::CommitState, report::Health,
 };
+use serde_json::json;
 
 use crate::{
     golden::world::World,
@@ -153,7 +154,10 @@ fn a_hold_survives_a_restart_and_further_commits() {
     world.pass(Trigger::Commit, &tree.commit(&world));
     // Still bad: what is in force for the group is of the first commit, not of the one in force.
     let tip = tree.with_feed().commit(&world);
+    world.pinned();
     assert_eq!(world.pass(Trigger::Commit, &tip), PassEnd::Complete);
+    // Whatever the server does to its history, both stay readable.
+    assert_eq!(world.pinned(), [first.clone(), tip.clone()]);
     world.aws.edit(|state| state.rules.clear());
     assert_eq!(world.pass_after_restart(&tip), PassEnd::Complete);
     assert_eq!(paths(&world, "shop"), SHOP);
@@ -392,4 +396,34 @@ fn a_group_that_waits_is_named_with_its_reason_to_those_who_asked_for_it() {
     let named: Vec<String> = events.iter().map(|it| it.object.to_string()).collect();
     assert_eq!(named, ["Ingress default/news"]);
     assert!(events[0].message.contains("waf-acl-id"));
+}
+
+#[test]
+fn a_start_looks_again_at_what_is_held() {
+    let (world, tree, _) = world();
+    let cart = ingress("cart", "shop", "late", &["/cart", "/new"], "");
+    let tip = tree.with("shop/cart.yaml", cart).with_feed().commit(&world);
+    world.pass(Trigger::Commit, &tip);
+    assert_eq!(world.cx.reporter.status().health, Health::Partial);
+    assert_eq!(paths(&world, "shop"), SHOP);
+    assert_eq!(world.pass_after_restart(&tip), PassEnd::Complete);
+    let record = || world.cx.store.revision(&tip).expect("a record");
+    assert_eq!(record().reason, "Partial", "nothing has changed");
+
+    let service = json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "late", "namespace": "default"},
+        "spec": {"type": "NodePort", "ports": [{"port": 80, "targetPort": 8080}]},
+    });
+    world.cluster.put("kubectl", service);
+    assert_eq!(world.pass(Trigger::Sweep, &tip), PassEnd::Complete);
+    assert_eq!(paths(&world, "shop"), SHOP, "a verdict stands");
+    assert_eq!(world.pass_after_restart(&tip), PassEnd::Complete);
+    assert_eq!(
+        paths(&world, "shop"),
+        ["/cart", "/cart/*", "/new", "/new/*", "/pay", "/pay/*"]
+    );
+    assert_eq!(record().held_back, []);
+    assert_eq!(record().state, CommitState::Healthy);
 }

@@ -1,6 +1,6 @@
 //! The groups of a commit, each as a stack that converges alone: built by [`crate::model::group`], lowered here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Input, Report, Wait, kept,
@@ -76,31 +76,28 @@ pub(super) fn build_all(
             }
         }
     }
-    let mut kept = Vec::new();
-    waits.retain(|id, waits| {
-        // Told by others than its own builder: what they found is of several groups, and stays.
-        let is_own = |problems: &Vec<Problem>| {
-            let mut problems = problems.iter();
-            problems.any(|problem| problem.severity == Severity::Problem)
-        };
-        if !of_groups.get(id).is_none_or(is_own) {
-            return true;
-        }
-        let Some(lowered) = kept::build(id, input, applied) else {
-            return true;
-        };
+    // Told by others than its own builder: what they found is of several groups, and stays.
+    let is_own = |id: &&String| {
+        let grave = |problem: &Problem| problem.severity == Severity::Problem;
+        of_groups
+            .get(*id)
+            .is_none_or(|problems| problems.iter().any(grave))
+    };
+    let mut kept = BTreeSet::new();
+    for (id, lowered) in kept::build(waits.keys().filter(is_own), input, applied) {
         desired.groups.insert(id.clone(), lowered.stack);
         openings.extend(lowered.openings);
-        kept.extend(why(id, waits, of_groups.remove(id).unwrap_or_default()));
-        false
-    });
-    kept.sort();
-    kept.dedup();
+        let waits = waits.remove(&id).unwrap_or_default();
+        kept.extend(why(&id, &waits, of_groups.remove(&id).unwrap_or_default()));
+    }
+    let excused: BTreeSet<&Problem> = kept.iter().map(|kept: &Kept| &kept.problem).collect();
     // A fact that is missing is no mistake of the commit: what needs it waits. Nor is what is kept as it was.
-    report.tell(problems.into_iter().filter(|problem| {
-        problem.code != codes::FACT_MISSING && !kept.iter().any(|kept| kept.problem == *problem)
-    }));
-    desired.kept = kept;
+    report.tell(
+        problems
+            .into_iter()
+            .filter(|problem| problem.code != codes::FACT_MISSING && !excused.contains(problem)),
+    );
+    desired.kept = kept.into_iter().collect();
     for (id, waits) in waits {
         desired.waiting.extend(waiting(StackId::Group(id), waits));
     }

@@ -25,6 +25,7 @@ mod rules;
 mod classes;
 mod services;
 mod options;
+mod kept;
 mod nodes;
 mod network;
 mod sticky_subnets;

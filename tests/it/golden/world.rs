@@ -89,6 +89,11 @@ impl World {
         self.branch.commit(subject, trailers, tree)
     }
 
+    /// Commits that were pinned since the last question, in this order.
+    pub fn pinned(&self) -> Vec<Revision> {
+        std::mem::take(&mut *self.branch.kept.lock().expect("the branch"))
+    }
+
     pub fn pass(&self, trigger: Trigger, tip: &Revision) -> PassEnd {
         self.pass_of(&self.cx, trigger, tip)
     }
@@ -244,6 +249,8 @@ pub fn check(directory: &Path) -> Vec<Problem> {
 #[derive(Default)]
 pub struct Branch {
     commits: Mutex<Vec<(Commit, TempDir)>>,
+    /// Pinned, in this order.
+    kept: Mutex<Vec<Revision>>,
 }
 
 impl Branch {
@@ -314,7 +321,9 @@ impl Source for Branch {
         })
     }
 
-    fn keep(&self, _: &Revision) -> Result<(), SourceError> {
+    fn keep(&self, revision: &Revision) -> Result<(), SourceError> {
+        let mut kept = self.kept.lock().expect("the branch");
+        kept.push(revision.clone());
         Ok(())
     }
 }

@@ -1,0 +1,69 @@
+//! What must still be known when account or cluster no longer say it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{Context, Stopped, load::Loaded};
+use crate::{
+    id::StackId,
+    model::{
+        applied::AppliedChange,
+        confine::Naming,
+        desired::Desired,
+        facts::Facts,
+        grounds::{Grounds, Trust},
+        observed::Observed,
+    },
+};
+
+/// Keeps the facts that groups were built on, for the day when they are gone: of the groups that were looked at and are
+/// applied as they are wanted.
+pub fn grounds(
+    cx: &Context,
+    loaded: &Loaded,
+    desired: &Desired,
+    facts: &Facts,
+    seen: &[Observed],
+) -> Result<(), Stopped> {
+    let looked_at = seen.iter().flat_map(|observed| observed.groups.keys());
+    let looked_at: BTreeSet<&String> = looked_at.collect();
+    if looked_at.is_empty() {
+        return Ok(());
+    }
+    let digests = desired.stacks();
+    let naming = Naming::of(&loaded.manifests);
+    let kept: BTreeSet<&StackId> = desired.kept.iter().map(|kept| &kept.stack).collect();
+    // Those were not built on the facts of the moment alone.
+    let past = (!kept.is_empty()).then(|| {
+        let mut facts = facts.clone();
+        cx.store.read_applied(|applied| {
+            let last = kept.iter().filter_map(|stack| applied.stacks.get(*stack));
+            for grounds in last.filter_map(|last| last.grounds.as_ref()) {
+                grounds.fill(&mut facts, Trust::Past);
+            }
+        });
+        facts
+    });
+    let mut changes = Vec::new();
+    for id in looked_at {
+        let stack = StackId::Group(id.clone());
+        let (Some(group), Some(digest)) = (desired.groups.get(id), digests.get(&stack)) else {
+            continue;
+        };
+        let last = cx.store.read_applied(|applied| {
+            let last = applied.stacks.get(&stack);
+            last.filter(|last| last.digest == *digest).cloned()
+        });
+        let Some(last) = last else {
+            continue;
+        };
+        let facts = match &past {
+            Some(past) if kept.contains(&stack) => past,
+            _ => facts,
+        };
+        let grounds = Grounds::of(group, &naming, facts);
+        if last.grounds.is_none_or(|last| *last != grounds) {
+            changes.push(AppliedChange::SetGrounds(stack, Arc::new(grounds)));
+        }
+    }
+    cx.store.commit(&changes).map_err(Stopped::store)
+}
