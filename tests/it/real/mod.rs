@@ -5,6 +5,7 @@
 
 mod attributes;
 mod auth;
+mod classes;
 mod drift;
 mod edit;
 mod facts;

@@ -202,7 +202,7 @@ fn rights_that_a_commit_needs_and_albsync_lacks_are_named_before_the_first_write
     scene.assert_changed_nothing(mark, audited);
 
     // It goes on by itself once they are granted.
-    let _granted = Granted::cronjobs(&scene.bed);
+    let _granted = Granted::to(&scene.bed, "batch", "cronjobs");
     scene.healthy(&commit);
     assert!(scene.bed.object("cronjob", "default", "nightly").is_some());
     scene.repo.remove("job.yaml");
@@ -211,20 +211,21 @@ fn rights_that_a_commit_needs_and_albsync_lacks_are_named_before_the_first_write
 }
 
 /// A right beyond examples/rbac.yaml, taken back at the end: a reset leaves cluster roles alone.
-struct Granted {
+pub(super) struct Granted {
     kubectl: String,
     kubeconfig: String,
 }
 
 impl Granted {
-    fn cronjobs(bed: &Bed) -> Granted {
-        bed.kubectl_apply(
+    /// To look at and manage objects of one kind.
+    pub(super) fn to(bed: &Bed, group: &str, plural: &str) -> Granted {
+        bed.kubectl_apply(&format!(
             "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: albsync-more\nrules:\n  - \
-             apiGroups: [batch]\n    resources: [cronjobs]\n    verbs: [get, create, patch, delete]\n---\napiVersion: \
+             apiGroups: [{group}]\n    resources: [{plural}]\n    verbs: [get, create, patch, delete]\n---\napiVersion: \
              rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata:\n  name: albsync-more\nroleRef:\n  \
              apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: albsync-more\nsubjects:\n  - kind: \
-             ServiceAccount\n    name: albsync\n    namespace: albsync\n",
-        );
+             ServiceAccount\n    name: albsync\n    namespace: albsync\n"
+        ));
         Granted {
             kubectl: bed.fact("/kubernetes/kubectl").to_owned(),
             kubeconfig: bed.fact("/kubernetes/kubeconfig/admin").to_owned(),

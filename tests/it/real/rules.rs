@@ -212,3 +212,98 @@ fn actions_arrive_whole_and_weights_change_in_place() {
     scene.assert_settled();
     scene.assert_leaves_nothing(&seed);
 }
+
+#[test]
+fn target_groups_of_others_a_default_backend_and_paths_as_expressions_are_served() {
+    let (mut scene, _) = Scene::serving(&["app1", "rest"]);
+    // What somebody else made, and keeps.
+    let legacy = |name: &str| {
+        let parameters = json!({"Name": name, "Protocol": "HTTP", "Port": 80, "VpcId": scene.bed.fact("/aws/vpc"), "TargetType": "ip"});
+        let made = scene.bed.aws("elbv2", "CreateTargetGroup", parameters);
+        text(&made["TargetGroups"][0]["TargetGroupArn"]).to_owned()
+    };
+    let (by_arn, by_name) = (legacy("legacy-arn"), legacy("legacy-name"));
+    let seed = scene.bed.dump_with_ids()["aws"].take();
+    let action = json!({"type": "forward", "forwardConfig": {"targetGroups": [
+        {"targetGroupARN": by_arn, "weight": 3}, {"targetGroupName": "legacy-name", "weight": 1},
+    ]}})
+    .to_string();
+    // LBC takes the first slash off an expression.
+    let with = |annotations: &[(&str, &str)], expression: &str| {
+        let mut all = vec![
+            ("actions.legacy", action.as_str()),
+            ("use-regex-path-match", "true"),
+        ];
+        all.extend(annotations);
+        let mut made = ingress(
+            "web",
+            &all,
+            &[paths(
+                "",
+                &[("=/old", "legacy:use-annotation"), ("=/", "app1")],
+            )],
+        );
+        let path = &mut made["spec"]["rules"][0]["http"]["paths"][1];
+        path["path"] = json!(expression);
+        path["pathType"] = json!("ImplementationSpecific");
+        made["spec"]["defaultBackend"] =
+            json!({"service": {"name": "rest", "port": {"name": "web"}}});
+        made
+    };
+    scene.put("web.yaml", &[with(&[], "/^/api/v[0-9]+/")]);
+    scene.edit("Old and new");
+    let listener = scene.listener();
+    let arn_of = |groups: &Value| -> Vec<(String, Value)> {
+        list(groups)
+            .iter()
+            .map(|it| (text(&it["TargetGroupArn"]).to_owned(), it["Weight"].clone()))
+            .collect()
+    };
+    let default = only(listener["DefaultActions"].clone());
+    let rest = text(&scene.target_group("rest")["TargetGroupArn"]).to_owned();
+    assert_eq!(
+        arn_of(&default["ForwardConfig"]["TargetGroups"]),
+        [(rest, json!(1))]
+    );
+    let expressions = |scene: &Scene| -> Vec<Value> {
+        scene
+            .raw_rules(&scene.listener())
+            .iter()
+            .map(|rule| {
+                condition_of(rule, "path-pattern")["PathPatternConfig"]["RegexValues"].clone()
+            })
+            .filter(|it| !it.is_null())
+            .collect()
+    };
+    assert_eq!(expressions(&scene), [json!(["^/api/v[0-9]+/"])]);
+    let rules = scene.raw_rules(&listener);
+    let old = rules
+        .iter()
+        .find(|rule| rule["Conditions"].to_string().contains("/old"))
+        .expect("a rule for /old");
+    let mut found = arn_of(&only(old["Actions"].clone())["ForwardConfig"]["TargetGroups"]);
+    found.sort_by_key(|(_, weight)| weight.as_u64());
+    assert_eq!(found, [(by_name, json!(1)), (by_arn, json!(3))]);
+    scene.assert_settled();
+
+    // Both families of addresses, and another expression.
+    scene.put(
+        "web.yaml",
+        &[with(&[("ip-address-type", "dualstack")], "/^/api/v[1-9]/")],
+    );
+    let changed = scene.edit("Both families");
+    assert_eq!(
+        elb_writes(&changed),
+        ["CreateRule", "DeleteRule", "SetIpAddressType"]
+    );
+    assert_eq!(scene.balancer()["IpAddressType"], "dualstack");
+    assert_eq!(expressions(&scene), [json!(["^/api/v[1-9]/"])]);
+    let authorized = parameters(&changed, "ec2:AuthorizeSecurityGroupIngress");
+    assert!(
+        authorized.values().any(|value| value == "::/0"),
+        "{authorized:#?}"
+    );
+    scene.assert_settled();
+    // What others made is as it was.
+    scene.assert_leaves_nothing(&seed);
+}
