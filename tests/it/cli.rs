@@ -70,7 +70,7 @@ fn check_says_what_is_wrong_and_ends_with_4() {
 #[test]
 fn check_names_what_would_stay_as_it_is_where_groups_are_admitted_alone() {
     let directory = TempDir::new().expect("a directory");
-    let config = "source: {url: /srv/manifests}\ncluster: {name: a}\naws: {region: eu-central-1}\n";
+    let config = "source: {url: https://git.example.com/manifests.git}\ncluster: {name: a}\naws: {region: eu-central-1}\n";
     fs::write(
         directory.path().join("config"),
         format!("{config}admission: group\n"),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
@@ -83,13 +84,11 @@ impl Bed {
     /// The bed that all tests of this process share, one after the other: seeded state, empty repository, empty journal.
     pub fn shared() -> MutexGuard<'static, Bed> {
         static SHARED: OnceLock<Mutex<Bed>> = OnceLock::new();
-        let mut fresh = false;
-        let shared = SHARED.get_or_init(|| {
-            fresh = true;
-            Mutex::new(Bed::start())
-        });
+        // Whoever starts it need not be the first to get it.
+        static USED: AtomicBool = AtomicBool::new(false);
+        let shared = SHARED.get_or_init(|| Mutex::new(Bed::start()));
         let bed = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if !fresh {
+        if USED.swap(true, Ordering::Relaxed) {
             bed.reset();
         }
         bed
