@@ -172,6 +172,56 @@ fn oidc_sends_the_secret_in_the_call_alone_and_follows_its_rotation() {
 }
 
 #[test]
+fn without_the_right_to_see_the_secret_nothing_is_written_and_the_right_is_named() {
+    let (mut scene, seed) = Scene::serving(&["app1"]);
+    let good = scene.push("The Service alone");
+    let certificate = certificate(&scene, &["app.example.com"]);
+    let idp = r#"{"issuer":"https://id.example.com","authorizationEndpoint":"https://id.example.com/authorize",
+      "tokenEndpoint":"https://id.example.com/token","userInfoEndpoint":"https://id.example.com/user",
+      "secretName":"oidc-client"}"#;
+    let annotations = [
+        ("listen-ports", r#"[{"HTTPS":443}]"#),
+        ("certificate-arn", &certificate),
+        ("auth-type", "oidc"),
+        ("auth-idp-oidc", idp),
+    ];
+    let (mark, audited) = (scene.bed.proxy.mark(), scene.audit().len());
+    scene.put(
+        "web.yaml",
+        &[ingress(
+            "web",
+            &annotations,
+            &[paths("app.example.com", &[("/", "app1")])],
+        )],
+    );
+    let commit = scene.repo.commit_and_push("Sign in first");
+    let status = scene
+        .daemon
+        .wait_for("a word on the Secret", PATIENCE, |status| {
+            status["head"]["revision"] == commit.as_str()
+                && status["pass"].is_null()
+                && status.to_string().to_lowercase().contains("secret")
+        });
+    assert_eq!(
+        json!([status["head"]["state"], status["head"]["reason"]]),
+        json!(["Deferred", "AccessDenied"])
+    );
+    let failure = text(&only(status["failures"].clone())).to_owned();
+    for part in ["secrets", "oidc-client", "the right is missing"] {
+        assert!(failure.contains(part), "{failure}");
+    }
+    assert_eq!(status["inForce"]["revision"], good);
+    scene.assert_changed_nothing(mark, audited);
+
+    // It goes on by itself once the Secret and the right are there.
+    client(&scene, "a-secret-of-this-test");
+    scene.healthy(&commit);
+    assert_eq!(scene.raw_rules(&scene.listeners()[&443]).len(), 1);
+    scene.assert_settled();
+    scene.assert_leaves_nothing(&seed);
+}
+
+#[test]
 fn cognito_and_tokens_guard_their_rules_and_a_service_may_opt_out() {
     let (mut scene, seed) = Scene::serving(&["app1"]);
     scene.put(

@@ -16,6 +16,7 @@ mod held;
 mod iam;
 mod refused;
 mod listeners;
+mod mended;
 mod network;
 mod removal;
 mod rules;
