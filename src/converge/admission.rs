@@ -280,51 +280,48 @@ async fn check(
         .and_then(|record| record.digest);
     let mut found = raw.problems.clone();
     found.extend(load::asked_anew(cx, &raw.desired));
-    let mut loaded = raw.clone();
     loop {
-        if found.iter().any(is_grave) {
-            match partial::admissible(cx, &raw, in_force, &found).await? {
-                Some(rest) => loaded = rest,
-                None => return Ok(Err(found)),
-            }
-        }
+        let part = match found.iter().any(is_grave) {
+            true => partial::admissible(cx, &raw, in_force, &found).await?,
+            false => None,
+        };
+        let loaded = part.as_ref().unwrap_or(&raw);
         let guarded = guard::admission(
             previous.as_ref(),
             &PreviousSet::of(&loaded.manifests),
             &loaded.commit.trailers,
             &finish::limits(&cx.config),
         );
-        if guarded.problems.iter().any(is_grave) {
-            found.extend(guarded.problems);
-            return Ok(Err(found));
-        }
-        let checks = |loaded: Loaded, refused, looked| {
-            let mut problems = loaded.problems.clone();
-            problems.extend(guarded.problems.iter().cloned());
-            problems.extend::<Vec<Problem>>(refused);
-            Checks {
-                loaded,
-                problems,
-                guarded: guarded.clone(),
-                looked,
+        let fails =
+            found.iter().any(is_grave) && part.is_none() || guarded.problems.iter().any(is_grave);
+        set(cx, &raw.commit.revision, CommitState::Parsed)?;
+        let mut problems = loaded.problems.clone();
+        problems.extend(guarded.problems.iter().cloned());
+        let mut looked = None;
+        if fails || in_force_digest.as_ref() != Some(&loaded.set_digest) {
+            // The API server's word on every object that would change, before anything is written (gitops R1).
+            let (refused, unread, seen) =
+                world::dry_run(cx, &loaded.files, &loaded.manifests, &loaded.desired).await;
+            looked = Some((unread, seen));
+            let refuses = refused.iter().any(is_grave);
+            if fails || refuses && refused.iter().all(|problem| found.contains(problem)) {
+                // All of them at once, also what the API server says for the first time.
+                found.extend(guarded.problems);
+                found.extend(refused);
+                return Ok(Err(found));
             }
-        };
-        set(cx, &loaded.commit.revision, CommitState::Parsed)?;
-        if in_force_digest.as_ref() == Some(&loaded.set_digest) {
-            return Ok(Ok(checks(loaded, Vec::new(), None)));
+            if refuses {
+                found.extend(refused);
+                continue;
+            }
+            problems.extend(refused);
         }
-        // The API server's word on every object that would change, before anything is written (gitops R1).
-        let (refused, unread, looked) =
-            world::dry_run(cx, &loaded.files, &loaded.manifests, &loaded.desired).await;
-        let known = refused.iter().all(|problem| found.contains(problem));
-        found.extend(refused.iter().cloned());
-        if known && refused.iter().any(is_grave) {
-            // As it was before, and refused all the same.
-            return Ok(Err(found));
-        }
-        if !refused.iter().any(is_grave) {
-            return Ok(Ok(checks(loaded, refused, Some((unread, looked)))));
-        }
+        return Ok(Ok(Checks {
+            loaded: part.unwrap_or(raw),
+            problems,
+            guarded,
+            looked,
+        }));
     }
 }
 

@@ -1,8 +1,12 @@
 //! `admission: group`: a part of a commit that has problems stays as it was, and the others go on; on a world in memory.
 
 use albsync::{
-    cluster::ObjectEvent, converge::PassEnd, daemon::schedule::Trigger, id::Revision,
-    plan::history::CommitState, report::Health,
+    cluster::ObjectEvent,
+    converge::PassEnd,
+    daemon::schedule::Trigger,
+    id::{Revision, StackId},
+    plan::history::CommitState,
+    report::Health,
 };
 use serde_json::json;
 
@@ -426,4 +430,102 @@ fn a_start_looks_again_at_what_is_held() {
     );
     assert_eq!(record().held_back, []);
     assert_eq!(record().state, CommitState::Healthy);
+}
+
+#[test]
+fn every_sort_of_mistake_is_confined_to_its_group() {
+    let cart = |paths: &[&str], annotations: &str| {
+        let text = ingress("cart", "shop", "cart", paths, annotations);
+        vec![("shop/cart.yaml", text)]
+    };
+    let plain = || ingress("cart", "shop", "cart", &["/cart"], "");
+    let edited = |from: &str, to: &str| {
+        assert!(plain().contains(from), "{from}");
+        vec![("shop/cart.yaml", plain().replace(from, to))]
+    };
+    let annotation = |text: &str| {
+        cart(
+            &["/cart"],
+            &format!("    alb.ingress.kubernetes.io/{text}\n"),
+        )
+    };
+    let https = "listen-ports: '[{\"HTTPS\": 443}]'";
+    let health = "alb.ingress.kubernetes.io/healthcheck-port: somewhere";
+    let mistakes = [
+        (
+            "a wrong type",
+            edited("  rules:\n", "  rules: 7\n  other:\n"),
+        ),
+        (
+            "an unknown field",
+            edited("  rules:\n", "  ruls: []\n  rules:\n"),
+        ),
+        ("a path type", edited("pathType: Prefix", "pathType: Odd")),
+        ("a Service", edited("{name: cart,", "{name: ghost,")),
+        ("a port", edited("{number: 80}", "{number: 81}")),
+        (
+            "a class",
+            edited("ingressClassName: aws", "ingressClassName: azure"),
+        ),
+        (
+            "a group's name",
+            edited("group.name: shop", "group.name: SHOP"),
+        ),
+        ("a misspelt annotation", annotation("shceme: internal")),
+        ("a scheme", annotation("scheme: public")),
+        ("a subnet", annotation("subnets: subnet-none,subnet-nil")),
+        ("a certificate", annotation(https)),
+        ("a security group", annotation("security-groups: sg-none")),
+        ("an action that nobody calls", annotation("actions.x: '{}'")),
+        ("another member's word", {
+            let mut files = annotation("scheme: internal");
+            let scheme = "    alb.ingress.kubernetes.io/scheme: internet-facing\n";
+            let pay = ingress("pay", "shop", "pay", &["/pay"], scheme);
+            files.push(("shop/pay.yaml", pay));
+            files
+        }),
+        (
+            "a Service's annotation",
+            vec![("services/cart.yaml", service("cart", health))],
+        ),
+    ];
+    for (what, files) in mistakes {
+        let (world, tree, first) = world();
+        let tree = files
+            .into_iter()
+            .fold(tree.with_feed(), |tree, (path, text)| tree.with(path, text));
+        let tip = tree.commit(&world);
+        world.pass(Trigger::Commit, &tip);
+        let status = world.cx.reporter.status();
+        let said: Vec<String> = status.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(status.health, Health::Partial, "{what}: {said:#?}");
+        assert_eq!(paths(&world, "blog"), FEED, "{what}");
+        assert_eq!(paths(&world, "shop"), SHOP, "{what}");
+        let shop = StackId::Group("shop".to_owned());
+        let held = status.held.iter().find(|held| held.stack == shop);
+        let held = held.unwrap_or_else(|| panic!("{what}: {:#?}", status.held));
+        assert!(held.message.contains(first.short()), "{what}: {held:#?}");
+    }
+}
+
+#[test]
+fn what_refuses_a_commit_is_told_at_once_whoever_finds_it() {
+    let (world, tree, _) = world();
+    world
+        .cluster
+        .refuse(&object("Service", "pay"), "spec.type: no");
+    let tip = tree
+        .with_bad_cart()
+        .with("services/pay.yaml", service("pay", "note: changed"))
+        .with(
+            "map.yaml",
+            "kind: ConfigMap\napiVersion: v1\nmetadata: {name: UPPER}\n".to_owned(),
+        )
+        .commit(&world);
+    world.pass(Trigger::Commit, &tip);
+    let status = world.cx.reporter.status();
+    let said: Vec<&str> = status.problems.iter().map(|it| &*it.code).collect();
+    for code in ["bad-name", "bad-annotation", "refused-by-api-server"] {
+        assert!(said.contains(&code), "{code}: {said:#?}");
+    }
 }
