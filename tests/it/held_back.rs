@@ -8,6 +8,7 @@ use albsync::{
     plan::history::CommitState,
     report::Health,
 };
+use proptest::prelude::*;
 use serde_json::json;
 
 use crate::{
@@ -527,5 +528,49 @@ fn what_refuses_a_commit_is_told_at_once_whoever_finds_it() {
     let said: Vec<&str> = status.problems.iter().map(|it| &*it.code).collect();
     for code in ["bad-name", "bad-annotation", "refused-by-api-server"] {
         assert!(said.contains(&code), "{code}: {said:#?}");
+    }
+}
+
+/// What a commit does to one group: another path, or the same mistake with another path.
+fn change() -> impl Strategy<Value = (bool, u8)> {
+    (prop::bool::weighted(0.6), 0..3_u8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_comes_each_group_is_as_its_last_good_text_says(
+        steps in prop::collection::vec((change(), change(), any::<bool>(), any::<bool>()), 1..7),
+    ) {
+        let (world, mut tree, _) = world();
+        let (mut shop, mut blog) = (paths(&world, "shop"), paths(&world, "blog"));
+        for (of_shop, of_blog, restart, by_hand) in steps {
+            for (name, group, file, last, (is_good, path)) in [
+                ("cart", "shop", "shop/cart.yaml", &mut shop, of_shop),
+                ("blog", "blog", "blog.yaml", &mut blog, of_blog),
+            ] {
+                let path = format!("/{name}-{path}");
+                let mistake = if is_good { "" } else { BAD };
+                tree = tree.with(file, ingress(name, group, name, &[&path], mistake));
+                if is_good {
+                    last.retain(|last| !last.starts_with(&format!("/{name}")));
+                    last.extend([format!("{path}/*"), path]);
+                    last.sort();
+                }
+            }
+            let tip = tree.commit(&world);
+            if by_hand {
+                world.aws.edit(|state| state.rules.clear());
+            }
+            let trigger = if by_hand { Trigger::Sweep } else { Trigger::Commit };
+            let end = match restart {
+                true => world.pass_after_restart(&tip),
+                false => world.pass(trigger, &tip),
+            };
+            prop_assert_eq!(end, PassEnd::Complete);
+            prop_assert_eq!(&paths(&world, "shop"), &shop);
+            prop_assert_eq!(&paths(&world, "blog"), &blog);
+        }
     }
 }
