@@ -244,6 +244,16 @@ impl ObjectRef {
             .map_or(self.api_version.as_str(), |(_, version)| version)
     }
 
+    /// What [`Self::key`] holds, in the same order: to compare and to look up without copies.
+    pub fn identity(&self) -> (&str, &str, Option<&str>, &str) {
+        (
+            self.group(),
+            &self.kind,
+            self.namespace.as_deref(),
+            &self.name,
+        )
+    }
+
     /// Identity across versions: two documents with equal keys are the same object (gitops R12).
     pub fn key(&self) -> ObjectKey {
         ObjectKey {

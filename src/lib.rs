@@ -2,6 +2,7 @@
 
 pub mod id;
 pub mod problem;
+pub mod shared;
 pub mod yaml;
 pub mod source;
 pub mod manifest;

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::Arc,
 };
 
 use clap::{Args, ValueEnum};
@@ -158,7 +159,7 @@ fn live(_: &Snapshot, _: &ParseOptions, _: &Config) -> Result<Facts, CliError> {
 /// The groups that can be built, and everything that was found.
 #[derive(Debug, Default)]
 pub struct Rendered {
-    pub groups: BTreeMap<String, GroupModel>,
+    pub groups: BTreeMap<String, Arc<GroupModel>>,
     /// In the order of their places.
     pub problems: Vec<Problem>,
 }
@@ -229,7 +230,7 @@ fn print(rendered: &Rendered, form: Form) -> Result<(), CliError> {
 fn own_words(rendered: &Rendered) -> Value {
     #[derive(Serialize)]
     struct Own<'a> {
-        groups: &'a BTreeMap<String, GroupModel>,
+        groups: &'a BTreeMap<String, Arc<GroupModel>>,
         problems: &'a [Problem],
     }
     let own = Own {

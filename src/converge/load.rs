@@ -156,8 +156,9 @@ pub async fn load(cx: &Context, revision: &Revision) -> Result<Loaded, SourceErr
 /// The desired state under these facts; without the account nothing can be named, and everything waits.
 pub fn build(cx: &Context, manifests: &Manifests, facts: &Facts) -> Checked<Desired> {
     let settings = settings(cx);
-    cx.store
-        .read_applied(|applied| model::build_on(manifests, facts, &settings, applied))
+    cx.store.read_applied(|applied| {
+        model::build_on(manifests, facts, &settings, applied, &mut cx.world.groups())
+    })
 }
 
 /// What a commit asks of groups for which facts are missing is a problem of it where it asks anew; where nothing of it

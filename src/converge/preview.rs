@@ -410,7 +410,7 @@ fn forecast(
         return;
     }
     let settings = load::settings(cx);
-    let groups = build::build_all(manifests, facts, &settings).groups;
+    let groups = build::build_changed(manifests, facts, &settings, &mut cx.world.groups()).groups;
     let of_quota = [codes::QUOTA_EXCEEDED, codes::QUOTA_NEAR];
     problems.retain(|problem| !of_quota.contains(&problem.code.as_str()));
     problems.extend(build::forecast(&groups, facts, &settings, peaks));

@@ -18,6 +18,7 @@ use crate::{
     model::{
         digest::digest,
         facts::{Facts, LoadBalancerFact, needs::Needs},
+        group,
         observed::Observed,
         quota,
         settings::Settings,
@@ -45,6 +46,8 @@ pub struct World {
     documents: Mutex<manifest::Cache>,
     /// Documents of earlier commits from which parts of the one in force are taken.
     earlier: Mutex<BTreeMap<Revision, Arc<Manifests>>>,
+    /// Groups as they were built for earlier commits and facts.
+    groups: Mutex<group::cache::Cache>,
 }
 
 #[derive(Default)]
@@ -89,6 +92,7 @@ impl World {
         Self {
             documents: Mutex::default(),
             earlier: Mutex::default(),
+            groups: Mutex::default(),
             state: Mutex::new(State {
                 vpc_id,
                 must_scan,
@@ -295,5 +299,10 @@ impl World {
         self.documents
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Groups as they were built before.
+    pub(super) fn groups(&self) -> MutexGuard<'_, group::cache::Cache> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

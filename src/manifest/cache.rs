@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Checks, ParseOptions, document::Document};
-use crate::{id::RepoPath, problem::Problem, yaml::Limits};
+use crate::{id::RepoPath, problem::Problem, shared::Shared, yaml::Limits};
 
 /// Files as they were read last. A memory only: with an empty one the same comes out.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ struct Kept {
 /// What one file holds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FileRead {
-    pub documents: Vec<Document>,
+    pub documents: Vec<Shared<Document>>,
     pub problems: Vec<Problem>,
     /// It names other files, so that its own bytes do not tell what it holds.
     pub names_files: bool,

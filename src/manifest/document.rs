@@ -21,24 +21,25 @@ use crate::{
         Located, Origin, Problem, codes,
         nearest::{did_you_mean, distance, nearest},
     },
+    shared::Shared,
 };
 
 /// One object with its typed form.
 #[derive(Clone, Debug)]
 pub(super) struct Document {
     /// Its `value` goes to the cluster, but for [`Typed::IamServiceAccount`].
-    pub object: Object,
+    pub object: Shared<Object>,
     pub typed: Typed,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Typed {
-    Ingress(Ingress, Vec<ingress::BackendUse>),
+    Ingress(Shared<Ingress>, Vec<ingress::BackendUse>),
     Class(IngressClass),
-    Params(IngressClassParams),
-    Service(Service),
+    Params(Shared<IngressClassParams>),
+    Service(Shared<Service>),
     ServiceAccount(ServiceAccount),
-    IamServiceAccount(IamServiceAccount),
+    IamServiceAccount(Box<IamServiceAccount>),
     Namespace(BTreeMap<String, String>),
     Secret(SecretShape),
     /// Carried as it is.
@@ -77,7 +78,7 @@ pub(super) struct Context<'a> {
 pub(super) fn read(
     field: &Field<'_>,
     context: Context<'_>,
-    documents: &mut Vec<Document>,
+    documents: &mut Vec<Shared<Document>>,
     problems: &mut Vec<Problem>,
 ) {
     let kind = field.value().get("kind").and_then(Value::as_str);
@@ -99,7 +100,7 @@ pub(super) fn read(
         checks: context.checks,
         ..Report::default()
     };
-    documents.extend(object(field, context, &mut report));
+    documents.extend(object(field, context, &mut report).map(Shared::from));
     problems.append(&mut report.problems);
 }
 
@@ -156,11 +157,11 @@ fn object(field: &Field<'_>, context: Context<'_>, report: &mut Report) -> Optio
     own_annotations(&reference, &metadata, report);
     let typed = typed(field, &group, &reference, &metadata, context, report);
     Some(Document {
-        object: Object {
+        object: Shared::from(Object {
             origin: field.origin(),
             reference,
             value,
-        },
+        }),
         typed,
     })
 }
@@ -176,20 +177,23 @@ fn typed(
     match (group, reference.kind.as_str()) {
         (NETWORKING, "Ingress") => {
             let (ingress, uses) = ingress::ingress(field, metadata, report);
-            Typed::Ingress(ingress, uses)
+            Typed::Ingress(ingress.into(), uses)
         }
         (NETWORKING, "IngressClass") => Typed::Class(ingress::class(field, metadata, report)),
-        (ELBV2, "IngressClassParams") => Typed::Params(ingress::params(field, metadata, report)),
+        (ELBV2, "IngressClassParams") => {
+            Typed::Params(ingress::params(field, metadata, report).into())
+        }
         (ELBV2, "TargetGroupBinding") => {
             report.not_served(field.origin(), "a TargetGroupBinding of one's own");
             Typed::Other
         }
-        ("", "Service") => Typed::Service(service::service(field, metadata, report)),
+        ("", "Service") => Typed::Service(service::service(field, metadata, report).into()),
         ("", "ServiceAccount") => {
             Typed::ServiceAccount(irsa::service_account(field, metadata, report))
         }
         (ALBSYNC, "IAMServiceAccount") => {
-            Typed::IamServiceAccount(irsa::iam_service_account(field, metadata, context, report))
+            let account = irsa::iam_service_account(field, metadata, context, report);
+            Typed::IamServiceAccount(Box::new(account))
         }
         ("", "Namespace") => Typed::Namespace(stored::namespace_labels(
             &metadata.name,

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     id::{ObjectRef, RepoPath},
     problem::{Checked, Origin, Problem, Severity, codes},
+    shared::Shared,
     source::snapshot::Snapshot,
     yaml::{self, Limits},
 };
@@ -86,11 +87,11 @@ impl Default for ParseOptions {
 pub struct Manifests {
     /// Every document that goes to the cluster, as written, ours of kind `IAMServiceAccount` excepted (decision: it is
     /// never sent). Sorted by object key.
-    pub objects: Vec<Object>,
-    pub ingresses: Vec<Ingress>,
+    pub objects: Vec<Shared<Object>>,
+    pub ingresses: Vec<Shared<Ingress>>,
     pub classes: Vec<IngressClass>,
-    pub params: Vec<IngressClassParams>,
-    pub services: Vec<Service>,
+    pub params: Vec<Shared<IngressClassParams>>,
+    pub services: Vec<Shared<Service>>,
     pub iam_service_accounts: Vec<IamServiceAccount>,
     /// ServiceAccounts of git, which are among `objects` too: what a role's binding has to agree with.
     pub service_accounts: Vec<ServiceAccount>,
@@ -259,7 +260,7 @@ fn is_under(path: &RepoPath, watched: &RepoPath) -> bool {
 
 /// Sorts the documents by what they are, and decides which problems of Ingresses count.
 fn assemble(
-    documents: Vec<Document>,
+    documents: Vec<Shared<Document>>,
     findings: Vec<Finding>,
     options: &ParseOptions,
     manifests: &mut Manifests,
@@ -272,41 +273,48 @@ fn assemble(
             None => problems.push(finding.problem),
         }
     }
-    for (index, document) in documents.into_iter().enumerate() {
+    for (index, document) in documents.iter().enumerate() {
         let mut is_sent = true;
-        match document.typed {
-            Typed::Ingress(mut ingress, _) => {
-                let found = of_ingress.remove(&index).unwrap_or_default();
-                ingress.deferred.extend(found);
+        match &document.typed {
+            Typed::Ingress(ingress, _) => {
+                let mut ingress = ingress.clone();
+                if let Some(found) = of_ingress.remove(&index) {
+                    ingress.deferred.extend(found);
+                }
                 manifests.ingresses.push(ingress);
             }
-            Typed::Class(class) => manifests.classes.push(class),
-            Typed::Params(params) => manifests.params.push(params),
-            Typed::Service(service) => manifests.services.push(service),
-            Typed::ServiceAccount(account) => manifests.service_accounts.push(account),
+            Typed::Class(class) => manifests.classes.push(class.clone()),
+            Typed::Params(params) => manifests.params.push(params.clone()),
+            Typed::Service(service) => manifests.services.push(service.clone()),
+            Typed::ServiceAccount(account) => manifests.service_accounts.push(account.clone()),
             Typed::IamServiceAccount(account) => {
                 is_sent = false;
-                manifests.iam_service_accounts.push(account);
+                manifests.iam_service_accounts.push((**account).clone());
             }
             Typed::Namespace(labels) => {
                 manifests
                     .namespaces
-                    .insert(document.object.reference.name.clone(), labels);
+                    .insert(document.object.reference.name.clone(), labels.clone());
             }
             Typed::Secret(shape) => {
                 let reference = &document.object.reference;
                 let namespace = reference.namespace.as_deref().unwrap_or_default();
                 manifests
                     .secrets
-                    .insert(format!("{namespace}/{}", reference.name), shape);
+                    .insert(format!("{namespace}/{}", reference.name), shape.clone());
             }
             Typed::Other => {}
         }
         if is_sent {
-            manifests.objects.push(document.object);
+            manifests.objects.push(document.object.clone());
         }
     }
-    for ingress in &mut manifests.ingresses {
+    // Most have none: asking first leaves them shared.
+    for ingress in manifests
+        .ingresses
+        .iter_mut()
+        .filter(|ingress| !ingress.deferred.is_empty())
+    {
         match ownership(ingress, &manifests.classes, options) {
             Ownership::Ours => problems.append(&mut ingress.deferred),
             Ownership::Foreign => ingress.deferred.clear(),
@@ -317,10 +325,12 @@ fn assemble(
         }
     }
     // The order of files and documents never matters (gitops R11).
+    manifests.objects.sort_by(|a, b| {
+        (a.reference.identity(), &a.origin).cmp(&(b.reference.identity(), &b.origin))
+    });
     manifests
-        .objects
-        .sort_by_cached_key(|object| (object.reference.key(), object.origin.clone()));
-    manifests.ingresses.sort_by_key(Ingress::key);
+        .ingresses
+        .sort_by_cached_key(|ingress| ingress.key());
     manifests.classes.sort_by(|a, b| a.name.cmp(&b.name));
     manifests.params.sort_by(|a, b| a.name.cmp(&b.name));
     manifests

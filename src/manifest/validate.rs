@@ -1,6 +1,6 @@
 //! CHECKS: named checks across the documents of one commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     Checks, IamServiceAccount, Ingress, IngressClass, ParseOptions, Service, ServiceRef,
@@ -10,8 +10,8 @@ use super::{
     stored,
 };
 use crate::{
-    id::ObjectKey,
     problem::{Origin, Problem, codes},
+    shared::Shared,
 };
 
 mod effect;
@@ -74,8 +74,21 @@ const CHECKS: &[Check] = &[
 
 /// What the checks look at.
 pub(super) struct Whole<'a> {
-    pub documents: &'a [Document],
+    pub documents: &'a [Shared<Document>],
     pub options: &'a ParseOptions,
+    /// By namespace and name; of two with one name, which is a problem, the last.
+    pub services: HashMap<(&'a str, &'a str), &'a Service>,
+    backends: Vec<Target<'a>>,
+}
+
+/// A backend whose Service git holds.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    /// Index of the Ingress's document.
+    index: usize,
+    ingress: &'a Ingress,
+    backend: &'a BackendUse,
+    service: &'a Service,
 }
 
 /// A problem, and the Ingress whose class decides whether it counts.
@@ -95,8 +108,8 @@ impl Finding {
 }
 
 /// Runs all checks.
-pub(super) fn run(documents: &[Document], options: &ParseOptions) -> Vec<Finding> {
-    let whole = Whole { documents, options };
+pub(super) fn run(documents: &[Shared<Document>], options: &ParseOptions) -> Vec<Finding> {
+    let whole = Whole::new(documents, options);
     CHECKS
         .iter()
         .filter(|check| options.checks == Checks::Strict || !check.is_asked)
@@ -143,11 +156,11 @@ pub fn ownership(ingress: &Ingress, classes: &[IngressClass], options: &ParseOpt
 }
 
 fn duplicate_objects(whole: &Whole<'_>) -> Vec<Finding> {
-    let mut seen: BTreeMap<ObjectKey, &Origin> = BTreeMap::new();
+    let mut seen: HashMap<_, &Origin> = HashMap::new();
     let mut findings = Vec::new();
     for document in whole.documents {
         let object = &document.object;
-        let key = object.reference.key();
+        let key = object.reference.identity();
         if let Some(first) = seen.get(&key) {
             let problem = Problem::new(
                 codes::DUPLICATE_OBJECT,
@@ -194,7 +207,13 @@ fn several_default_classes(whole: &Whole<'_>) -> Vec<Finding> {
 
 fn service_ports(whole: &Whole<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (index, ingress, backend, service) in whole.backends() {
+    for target in &whole.backends {
+        let Target {
+            index,
+            ingress,
+            backend,
+            service,
+        } = *target;
         let is_there = service.ports.iter().any(|port| match &backend.port.value {
             PortRef::Name(name) => port.name.as_deref() == Some(name),
             PortRef::Number(number) => port.port == *number,
@@ -245,7 +264,13 @@ fn node_ports(whole: &Whole<'_>) -> Vec<Finding> {
     if by_params {
         return findings;
     }
-    for (index, ingress, backend, service) in whole.backends() {
+    for target in &whole.backends {
+        let Target {
+            index,
+            ingress,
+            backend,
+            service,
+        } = *target;
         let setting = [&service.options, &ingress.options]
             .into_iter()
             .find_map(|options| options.target_group.target_type.as_ref());
@@ -327,6 +352,26 @@ fn iam_duplicates(whole: &Whole<'_>) -> Vec<Finding> {
 }
 
 impl<'a> Whole<'a> {
+    fn new(documents: &'a [Shared<Document>], options: &'a ParseOptions) -> Self {
+        let services = documents
+            .iter()
+            .filter_map(|document| match &document.typed {
+                Typed::Service(service) => {
+                    let ServiceRef { namespace, name } = &service.reference;
+                    Some(((namespace.as_str(), name.as_str()), &**service))
+                }
+                _ => None,
+            });
+        let mut whole = Self {
+            documents,
+            options,
+            services: services.collect(),
+            backends: Vec::new(),
+        };
+        whole.backends = whole.all_backends();
+        whole
+    }
+
     fn classes(&self) -> impl Iterator<Item = &'a IngressClass> {
         self.documents
             .iter()
@@ -340,7 +385,7 @@ impl<'a> Whole<'a> {
         self.documents
             .iter()
             .filter_map(|document| match &document.typed {
-                Typed::IamServiceAccount(account) => Some(account),
+                Typed::IamServiceAccount(account) => Some(&**account),
                 _ => None,
             })
     }
@@ -351,28 +396,12 @@ impl<'a> Whole<'a> {
             .iter()
             .enumerate()
             .filter_map(|(index, document)| match &document.typed {
-                Typed::Ingress(ingress, _) => Some((index, ingress)),
+                Typed::Ingress(ingress, _) => Some((index, &**ingress)),
                 _ => None,
             })
     }
 
-    /// By namespace and name.
-    fn services(&self) -> BTreeMap<(&'a str, &'a str), &'a Service> {
-        self.documents
-            .iter()
-            .filter_map(|document| match &document.typed {
-                Typed::Service(service) => {
-                    let ServiceRef { namespace, name } = &service.reference;
-                    Some(((namespace.as_str(), name.as_str()), service))
-                }
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// Every backend whose Service git holds, with its Ingress and that Ingress's document.
-    fn backends(&self) -> Vec<(usize, &'a Ingress, &'a BackendUse, &'a Service)> {
-        let services = self.services();
+    fn all_backends(&self) -> Vec<Target<'a>> {
         let mut backends = Vec::new();
         for (index, document) in self.documents.iter().enumerate() {
             let Typed::Ingress(ingress, uses) = &document.typed else {
@@ -380,8 +409,13 @@ impl<'a> Whole<'a> {
             };
             for backend in uses {
                 let key = (ingress.namespace.as_str(), backend.service.value.as_str());
-                if let Some(service) = services.get(&key) {
-                    backends.push((index, ingress, backend, *service));
+                if let Some(service) = self.services.get(&key) {
+                    backends.push(Target {
+                        index,
+                        ingress,
+                        backend,
+                        service,
+                    });
                 }
             }
         }

@@ -134,7 +134,7 @@ impl<'a> Naming<'a> {
         let ingresses = manifests.ingresses.iter();
         Self {
             ingresses: ingresses
-                .map(|it| ((it.namespace.as_str(), it.name.as_str()), it))
+                .map(|it| ((it.namespace.as_str(), it.name.as_str()), &**it))
                 .collect(),
             uses: parts::UsesOf::new(manifests),
         }

@@ -10,6 +10,7 @@ use crate::{
     id::{SecurityGroupId, SubnetId},
     manifest::ServiceRef,
     model::{elb::Scheme, net::Tags},
+    shared::Shared,
 };
 
 pub mod file;
@@ -32,10 +33,10 @@ pub struct Facts {
     pub subnets: Option<Vec<Subnet>>,
     /// By id: the groups of the nodes' interfaces and whatever else was looked up.
     pub security_groups: Option<Vec<SecurityGroupFact>>,
-    pub services: Option<BTreeMap<String, ServiceFact>>,
+    pub services: Option<Shared<BTreeMap<String, ServiceFact>>>,
     pub nodes: Option<Vec<Node>>,
     /// Pods behind Services, by `namespace/name` of the Service: all of the namespaces that were looked at.
-    pub endpoints: Option<BTreeMap<String, Vec<EndpointFact>>>,
+    pub endpoints: Option<Shared<BTreeMap<String, Vec<EndpointFact>>>>,
     /// Instance id → ids of the groups on its primary interface.
     pub instance_groups: Option<BTreeMap<String, Vec<SecurityGroupId>>>,
     /// Group id → the live balancer of that stack, for subnets that stick (ingress-model §3.4).

@@ -83,7 +83,7 @@ impl Grounds {
             })
             .collect();
         Self {
-            services: pick(facts.services.as_ref(), named("Service")),
+            services: pick(facts.services.as_deref(), named("Service")),
             certificates: some(&facts.certificates, |it| arns.contains(it.arn.as_str())),
             subnets: some(&facts.subnets, |it| {
                 stack.load_balancer.subnets.contains(&it.id)
@@ -102,10 +102,16 @@ impl Grounds {
     /// Adds to the facts of the moment what is gone from them. What was not read stays unread: that is not gone.
     pub fn fill(&self, facts: &mut Facts, trust: Trust) {
         let past = trust == Trust::Past;
-        fill_map(&mut facts.services, &self.services, false);
-        fill_map(&mut facts.secrets, &self.secrets, false);
-        fill_map(&mut facts.namespaces, &self.namespaces, past);
-        fill_map(&mut facts.ingress_classes, &self.ingress_classes, past);
+        let services = facts.services.as_deref();
+        let is_gone = |key: &String| services.is_some_and(|now| !now.contains_key(key));
+        // Whoever fills in takes a copy of them all.
+        if self.services.keys().any(is_gone) {
+            fill_map(facts.services.as_deref_mut(), &self.services, false);
+        }
+        fill_map(facts.secrets.as_mut(), &self.secrets, false);
+        fill_map(facts.namespaces.as_mut(), &self.namespaces, past);
+        let classes = facts.ingress_classes.as_mut();
+        fill_map(classes, &self.ingress_classes, past);
         // One that has expired is as good as gone.
         fill_list(
             &mut facts.certificates,
@@ -152,7 +158,7 @@ fn some<T: Clone>(all: &Option<Vec<T>>, wanted: impl Fn(&T) -> bool) -> Vec<T> {
 }
 
 fn fill_map<T: Clone>(
-    now: &mut Option<BTreeMap<String, T>>,
+    now: Option<&mut BTreeMap<String, T>>,
     past: &BTreeMap<String, T>,
     replace: bool,
 ) {

@@ -14,6 +14,7 @@ pub mod auth;
 pub mod backend;
 pub mod binding;
 pub mod build;
+pub mod cache;
 pub mod certificate;
 mod class;
 pub mod collision;
@@ -30,6 +31,7 @@ pub mod merge;
 pub mod mutual;
 pub mod optimize;
 pub mod port;
+mod reads;
 pub mod redirect;
 #[cfg(test)]
 pub mod request;

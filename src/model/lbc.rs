@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     fmt::{self, Display},
+    sync::Arc,
 };
 
 use serde::{
@@ -56,7 +57,7 @@ impl Serialize for Model<'_> {
 
 /// All groups by their ids.
 #[derive(Clone, Copy, Debug)]
-pub struct Models<'a>(pub &'a BTreeMap<String, GroupModel>);
+pub struct Models<'a>(pub &'a BTreeMap<String, Arc<GroupModel>>);
 
 impl Serialize for Models<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -16,6 +16,7 @@ use crate::{
         object::{LiveObject, ObjectSpec},
         observed::{Gap, ObservedObject},
     },
+    shared::Shared,
 };
 
 /// Calls in flight at once: quick, and far below what API priority and fairness gives one client.
@@ -110,9 +111,9 @@ pub async fn facts(cluster: &dyn ClusterRead, wanted: &FactsWanted) -> (Facts, V
         futures::join!(services, nodes, classes, namespaces, secrets, endpoints);
     let mut gaps = Vec::new();
     let mut facts = Facts {
-        services: read(services, "Service", &mut gaps),
+        services: read(services, "Service", &mut gaps).map(Shared::from),
         nodes: read(nodes, "Node", &mut gaps),
-        endpoints: read(endpoints, "EndpointSlice", &mut gaps),
+        endpoints: read(endpoints, "EndpointSlice", &mut gaps).map(Shared::from),
         ingress_classes: read(classes, "IngressClass", &mut gaps),
         namespaces: read(namespaces, "Namespace", &mut gaps),
         secrets: read(secrets, "Secret", &mut gaps),

@@ -8,17 +8,21 @@ use std::path::{Path, PathBuf};
 struct Row(&'static str, &'static [&'static str]);
 
 const EVERYTHING: &[&str] = &[
-    "id", "problem", "yaml", "source", "manifest", "model", "observe", "plan", "apply", "store",
-    "report", "aws", "cluster", "config", "converge", "daemon", "cli",
+    "id", "problem", "shared", "yaml", "source", "manifest", "model", "observe", "plan", "apply",
+    "store", "report", "aws", "cluster", "config", "converge", "daemon", "cli",
 ];
 
 /// The longest name that fits a file is its row; its own module is always allowed.
 const TABLE: &[Row] = &[
     Row("id", &[]),
     Row("problem", &["id"]),
+    Row("shared", &[]),
     Row("yaml", &["problem"]),
-    Row("manifest", &["id", "problem", "yaml", "source::snapshot"]),
-    Row("model", &["id", "problem", "manifest"]),
+    Row(
+        "manifest",
+        &["id", "problem", "shared", "yaml", "source::snapshot"],
+    ),
+    Row("model", &["id", "problem", "shared", "manifest"]),
     Row("plan", &["id", "problem", "model"]),
     // What it classifies into is part of the plan's record.
     Row("apply::retry", &["id", "problem", "model", "plan"]),
@@ -28,7 +32,10 @@ const TABLE: &[Row] = &[
     Row("config", &["id", "problem", "yaml", "model::settings"]),
     Row("aws", &["id", "model"]),
     Row("cluster", &["id", "model"]),
-    Row("observe", &["id", "aws", "cluster", "model", "manifest"]),
+    Row(
+        "observe",
+        &["id", "shared", "aws", "cluster", "model", "manifest"],
+    ),
     Row("store", &["id", "model", "plan"]),
     Row("apply", &["id", "plan", "model", "aws", "cluster", "store"]),
     Row("report", &["id", "plan", "problem", "config", "cluster"]),
@@ -59,6 +66,7 @@ const IMPURE: &[&str] = &[
 const PURE: &[&str] = &[
     "id",
     "problem",
+    "shared",
     "yaml",
     "manifest",
     "model",

@@ -1,6 +1,6 @@
 //! What holds of the ingress model whatever the documents say.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use albsync::{
     manifest::{self, Checks, ParseOptions},
@@ -15,6 +15,7 @@ use albsync::{
 };
 use proptest::prelude::*;
 
+mod again;
 mod audit;
 mod collision;
 mod repository;
@@ -34,7 +35,7 @@ fn settings(checks: Checks) -> Settings {
 }
 
 struct Built {
-    groups: BTreeMap<String, GroupModel>,
+    groups: BTreeMap<String, Arc<GroupModel>>,
     lbc: String,
     /// Codes of the problems that reject, with their texts.
     problems: Vec<(String, String)>,

@@ -254,15 +254,7 @@ impl Repository {
     /// The documents as files, in the order that the seed says.
     pub fn written(&self, seed: u64) -> Snapshot {
         let mut order = Order(seed);
-        let mut documents = vec![order.map(vec![
-            ("apiVersion", quoted("networking.k8s.io/v1")),
-            ("kind", quoted("IngressClass")),
-            ("metadata", r#"{"name": "alb"}"#.to_owned()),
-            (
-                "spec",
-                r#"{"controller": "ingress.k8s.aws/alb"}"#.to_owned(),
-            ),
-        ])];
+        let mut documents = vec![order.class()];
         for ingress in &self.ingresses {
             documents.push(order.ingress(ingress));
         }
@@ -280,6 +272,24 @@ impl Repository {
         Snapshot {
             commit: None,
             files: texts,
+        }
+    }
+
+    /// A file for each document, named for it: what does not change stays as it was read.
+    pub fn a_file_each(&self) -> Snapshot {
+        let mut order = Order(0);
+        let mut files = BTreeMap::from([("class.yaml".into(), order.class().into_bytes())]);
+        for ingress in &self.ingresses {
+            let path = format!("{}/{}.ingress.yaml", ingress.namespace, ingress.name);
+            files.insert(RepoPath::new(path), order.ingress(ingress).into_bytes());
+        }
+        for service in &self.services {
+            let path = format!("{}/{}.service.yaml", service.namespace, service.name);
+            files.insert(RepoPath::new(path), order.service(service).into_bytes());
+        }
+        Snapshot {
+            commit: None,
+            files,
         }
     }
 
@@ -327,7 +337,8 @@ impl Repository {
                         };
                         (format!("{}/{}", service.namespace, service.name), fact)
                     })
-                    .collect(),
+                    .collect::<BTreeMap<_, _>>()
+                    .into(),
             ),
             load_balancers: Some(BTreeMap::new()),
             certificates: Some(Vec::new()),
@@ -338,6 +349,18 @@ impl Repository {
 }
 
 impl Order {
+    fn class(&mut self) -> String {
+        self.map(vec![
+            ("apiVersion", quoted("networking.k8s.io/v1")),
+            ("kind", quoted("IngressClass")),
+            ("metadata", r#"{"name": "alb"}"#.to_owned()),
+            (
+                "spec",
+                r#"{"controller": "ingress.k8s.aws/alb"}"#.to_owned(),
+            ),
+        ])
+    }
+
     fn metadata(
         &mut self,
         namespace: &str,

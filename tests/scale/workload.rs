@@ -164,7 +164,7 @@ fn facts(services: BTreeMap<String, ServiceFact>) -> Facts {
                 ("elbv2.k8s.aws/resource".to_owned(), "backend-sg".to_owned()),
             ]),
         }]),
-        services: Some(services),
+        services: Some(services.into()),
         nodes: Some(Vec::new()),
         load_balancers: Some(BTreeMap::new()),
         certificates: Some(Vec::new()),

@@ -92,8 +92,13 @@ struct Effects<'a> {
 impl<'a> Effects<'a> {
     /// The annotation has no effect, where it is there.
     fn idle(&mut self, suffix: &str, why: impl std::fmt::Display, hint: impl Into<String>) {
-        let key = format!("{PREFIX}/{suffix}");
-        let Some(given) = self.ingress.annotations.get(&key) else {
+        let is_named = |key: &str| {
+            let name = key.strip_prefix(PREFIX);
+            name.and_then(|name| name.strip_prefix('/')) == Some(suffix)
+        };
+        // There are few: looking at each is less than making a key.
+        let mut annotations = self.ingress.annotations.iter();
+        let Some((key, given)) = annotations.find(|(key, _)| is_named(key)) else {
             return;
         };
         let message = format!("the annotation {key} has no effect: {why}");
@@ -256,11 +261,13 @@ const AUTH: &[&str] = &[
 fn of_backends(effects: &mut Effects<'_>, git: &Git<'_>) {
     let ingress = effects.ingress;
     let services = effects.services();
+    let control_ports = &ingress.options.target_group.control_ports;
     let spelled: BTreeSet<String> = services
         .iter()
+        .filter(|_| !control_ports.is_empty())
         .map(|(name, port)| format!("{name}.{port}"))
         .collect();
-    for name in ingress.options.target_group.control_ports.keys() {
+    for name in control_ports.keys() {
         if !spelled.contains(name) {
             let listed: Vec<&str> = spelled.iter().map(String::as_str).collect();
             effects.idle(

@@ -21,6 +21,7 @@ use crate::{
         settings::{IamSettings, Settings},
     },
     problem::{Located, Origin},
+    shared::Shared,
 };
 
 pub const UID_1: &str = "11111111-1111-4111-8111-111111111111";
@@ -133,10 +134,10 @@ pub fn facts() -> Facts {
             tags: [("kubernetes.io/cluster/mz-k8s".into(), "owned".into())].into(),
         }]),
         services: Some(
-            [
+            BTreeMap::from([
                 ("default/app1".into(), service_fact(UID_1, 80, 32672)),
                 ("default/app2".into(), service_fact(UID_2, 80, 30243)),
-            ]
+            ])
             .into(),
         ),
         nodes: Some(vec![node("i-2", "True"), node("i-1", "True")]),
@@ -173,7 +174,7 @@ pub fn path(path: &str, path_type: PathType, service: &str, line: u32) -> Ingres
     }
 }
 
-pub fn ingress(name: &str, paths: Vec<IngressPath>) -> Ingress {
+pub fn ingress(name: &str, paths: Vec<IngressPath>) -> Shared<Ingress> {
     Ingress {
         origin: at(100),
         namespace: "default".into(),
@@ -197,6 +198,7 @@ pub fn ingress(name: &str, paths: Vec<IngressPath>) -> Ingress {
         annotations: BTreeMap::new(),
         deferred: Vec::new(),
     }
+    .into()
 }
 
 /// An annotation that says this.
@@ -218,7 +220,7 @@ pub fn class(name: &str, controller: &str, is_default: bool) -> IngressClass {
     }
 }
 
-pub fn service(name: &str) -> Service {
+pub fn service(name: &str) -> Shared<Service> {
     Service {
         origin: at(50),
         reference: ServiceRef {
@@ -241,9 +243,10 @@ pub fn service(name: &str) -> Service {
         options: IngressOptions::default(),
         annotations: BTreeMap::new(),
     }
+    .into()
 }
 
-pub fn object(value: Value) -> Object {
+pub fn object(value: Value) -> Shared<Object> {
     let text = |pointer: &str| {
         value
             .pointer(pointer)
@@ -260,9 +263,10 @@ pub fn object(value: Value) -> Object {
         },
         value,
     }
+    .into()
 }
 
-pub fn bare(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> Object {
+pub fn bare(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> Shared<Object> {
     object(match namespace {
         Some(namespace) => json!({
             "apiVersion": api_version, "kind": kind, "metadata": { "name": name, "namespace": namespace },
@@ -272,7 +276,7 @@ pub fn bare(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) 
 }
 
 /// A Deployment whose pods run under this ServiceAccount.
-pub fn deployment(name: &str, service_account: &str) -> Object {
+pub fn deployment(name: &str, service_account: &str) -> Shared<Object> {
     object(json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name, "namespace": "default" },
         "spec": { "template": { "spec": { "serviceAccountName": service_account } } },

@@ -1,6 +1,9 @@
 //! The groups of a commit, each as a stack that converges alone: built by [`crate::model::group`], lowered here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     Input, Report, Wait, kept,
@@ -14,16 +17,17 @@ use crate::{
         desired::{Desired, Kept},
         group::{
             GroupModel,
-            build::{GroupsResult, RefusedGroup, build_all as build_models},
+            build::{GroupsResult, RefusedGroup},
         },
     },
     problem::{Problem, Severity, codes},
 };
 
-/// Builds all groups: each into `desired.groups` or, with its reasons, into `desired.waiting`. Gives what the groups'
+/// Lowers all groups: each into `desired.groups` or, with its reasons, into `desired.waiting`. Gives what the groups'
 /// targets must let in.
-pub(super) fn build_all(
+pub(super) fn lower_all(
     input: &Input<'_>,
+    models: GroupsResult,
     applied: &Applied,
     report: &mut Report<'_>,
     desired: &mut Desired,
@@ -33,7 +37,7 @@ pub(super) fn build_all(
         problems,
         undecided,
         refused,
-    } = build_models(input.manifests, input.facts, input.settings);
+    } = models;
     let mut waits: BTreeMap<String, Vec<Wait>> = BTreeMap::new();
     let mut of_groups: BTreeMap<String, Vec<Problem>> = BTreeMap::new();
     for (id, refused) in refused {
@@ -49,7 +53,7 @@ pub(super) fn build_all(
             "the cluster's IngressClasses were not read",
         ));
     }
-    let models: BTreeMap<String, GroupModel> = groups
+    let models: BTreeMap<String, Arc<GroupModel>> = groups
         .into_iter()
         .filter_map(|(id, built)| Some((id, built.ok()?)))
         .collect();

@@ -10,6 +10,7 @@ use super::{
     applied::Applied,
     desired::{Desired, Waiting},
     facts::Facts,
+    group::{self as models, cache::Cache},
     settings::Settings,
 };
 use crate::{
@@ -30,21 +31,25 @@ mod tag;
 
 /// What the commit wants, given the facts. Pure; the order of documents and facts never matters.
 pub fn build(manifests: &Manifests, facts: &Facts, settings: &Settings) -> Checked<Desired> {
-    build_on(manifests, facts, settings, &Applied::default())
+    let mut cache = Cache::default();
+    build_on(manifests, facts, settings, &Applied::default(), &mut cache)
 }
 
-/// The same, where what was applied last goes on holding for groups that miss a fact.
+/// The same, where what was applied last goes on holding for groups that miss a fact; models of groups are taken from the
+/// cache where nothing that they were made from is different.
 pub fn build_on(
     manifests: &Manifests,
     facts: &Facts,
     settings: &Settings,
     applied: &Applied,
+    cache: &mut Cache,
 ) -> Checked<Desired> {
     let input = Input::new(manifests, facts, settings);
     let mut report = Report::new(settings);
     let mut desired = Desired::default();
 
-    let openings = group::build_all(&input, applied, &mut report, &mut desired);
+    let models = models::build::build_changed(manifests, facts, settings, cache);
+    let openings = group::lower_all(&input, models, applied, &mut report, &mut desired);
     security_group::build_network(&input, &openings, &mut report, &mut desired);
     let bindings = role::build_all(&input, &mut report, &mut desired);
     object::build_all(&input, &bindings, &mut report, &mut desired);
@@ -77,7 +82,7 @@ impl<'a> Input<'a> {
             settings,
             services: services
                 .into_iter()
-                .map(|service| (&service.reference, service))
+                .map(|service| (&service.reference, &**service))
                 .collect(),
         }
     }

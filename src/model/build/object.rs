@@ -101,7 +101,12 @@ pub(super) fn build_all(
     report: &mut Report,
     desired: &mut Desired,
 ) {
-    let mut documents: Vec<&Object> = input.manifests.objects.iter().collect();
+    let mut documents: Vec<&Object> = input
+        .manifests
+        .objects
+        .iter()
+        .map(|object| &**object)
+        .collect();
     documents.sort_by(|a, b| (a.reference.key(), &a.origin).cmp(&(b.reference.key(), &b.origin)));
     // Of two documents for one object, which parsing reports, the first.
     let mut objects: BTreeMap<ObjectKey, ObjectSpec> = BTreeMap::new();

@@ -154,7 +154,7 @@ impl<'a> Classes<'a> {
         Self {
             classes: classes.map(|class| (class.name.as_str(), class)).collect(),
             params: params
-                .map(|params| (params.name.as_str(), params))
+                .map(|params| (params.name.as_str(), &**params))
                 .collect(),
         }
     }

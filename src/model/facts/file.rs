@@ -19,6 +19,7 @@ use super::{
 use crate::{
     id::{SecurityGroupId, SubnetId},
     model::{elb::Scheme, net::Tags, tags},
+    shared::Shared,
 };
 
 /// Facts from a file's value.
@@ -340,7 +341,7 @@ impl FactsFile {
             ipam_pools,
             coip_pools,
             account_limits,
-            services,
+            services: services.map(Shared::into_inner),
             nodes: nodes.map(|nodes| nodes.iter().map(NodeEntry::of).collect()),
             instance_groups,
             secrets,
@@ -385,7 +386,7 @@ impl FactsFile {
             vpc: self.vpc,
             subnets: self.subnets,
             security_groups: self.security_groups,
-            services: self.services,
+            services: self.services.map(Shared::from),
             nodes: self
                 .nodes
                 .map(|nodes| nodes.into_iter().map(NodeEntry::into_node).collect()),

@@ -235,7 +235,7 @@ fn params_by_class(manifests: &Manifests) -> BTreeMap<&str, &IngressClassParamsS
     let by_name: BTreeMap<&str, &IngressClassParams> = manifests
         .params
         .iter()
-        .map(|params| (params.name.as_str(), params))
+        .map(|params| (params.name.as_str(), &**params))
         .collect();
     manifests
         .classes

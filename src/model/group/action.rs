@@ -401,7 +401,7 @@ fn named(
     origin: &Origin,
 ) -> Built<TargetGroupRef> {
     let object = task.group.members.get(member).ok_or(Refused)?.object();
-    let Some(known) = &task.input.facts.target_groups else {
+    let Some(known) = task.input.target_groups() else {
         let what = format!("the target group \"{name}\"");
         return task.report.missing_fact(origin, &object, &what);
     };

@@ -68,7 +68,7 @@ fn wafv2(input: &Input<'_>, group: &GroupInput<'_>, report: &Report<'_>) -> Buil
 
 fn by_name(input: &Input<'_>, name: &Given<'_, String>, report: &Report<'_>) -> Built<String> {
     let object = name.member.object();
-    let Some(known) = &input.facts.web_acls else {
+    let Some(known) = input.web_acls() else {
         return report.missing_fact(
             name.origin,
             &object,

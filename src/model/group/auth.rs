@@ -228,24 +228,21 @@ fn check_secret(
     }
     let SecretRef { namespace, name } = secret;
     let key = format!("{namespace}/{name}");
-    let in_git = input.manifests.secrets.get(&key);
-    let (labels, keys) = match (in_git, &input.facts.secrets) {
+    let (labels, keys) = match (input.secret(&key), input.secret_fact(&key)) {
         (Some(shape), _) => (&shape.labels, &shape.keys),
         (None, None) => {
             let what = format!("Secret {key}, which is not in git,");
             return report.missing_fact(origin, &member.object(), &what);
         }
-        (None, Some(secrets)) => match secrets.get(&key) {
-            Some(fact) => (&fact.labels, &fact.keys),
-            None => {
-                return refuse(
-                    format!(
-                        "Secret `{name}` is neither in git nor in the cluster, in namespace `{namespace}`"
-                    ),
-                    "make a Secret with clientID and clientSecret",
-                );
-            }
-        },
+        (None, Some(Some(fact))) => (&fact.labels, &fact.keys),
+        (None, Some(None)) => {
+            return refuse(
+                format!(
+                    "Secret `{name}` is neither in git nor in the cluster, in namespace `{namespace}`"
+                ),
+                "make a Secret with clientID and clientSecret",
+            );
+        }
     };
     let label = &input.settings.flags.required_secrets_label;
     if !has_label(labels, label) {

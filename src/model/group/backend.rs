@@ -56,22 +56,23 @@ pub fn find<'a>(
     origin: &Origin,
     report: &Report<'_>,
 ) -> Built<Found<'a>> {
-    let document = input.services.get(service).copied();
-    let services = input.facts.services.as_ref();
-    let key = || [&service.namespace, "/", &service.name].concat();
-    let fact = services.and_then(|services| services.get(&key()));
-    match (document, services, fact) {
-        (Some(_), ..) => Ok(Found::Service(View { document, fact })),
-        (None, None, _) => {
+    let document = input.service(service);
+    let fact = input.service_fact(service);
+    match (document, fact) {
+        (Some(_), _) => Ok(Found::Service(View {
+            document,
+            fact: fact.flatten(),
+        })),
+        (None, None) => {
             let what = format!("Service {service}, which is not in git,");
             report.missing_fact(origin, &member.object(), &what)
         }
-        (None, Some(_), None) => Ok(Found::Missing),
-        (None, Some(_), Some(fact)) if fact.service_type.is_none() => {
+        (None, Some(None)) => Ok(Found::Missing),
+        (None, Some(Some(fact))) if fact.service_type.is_none() => {
             let what = format!("the spec of Service {service}, which is not in git,");
             report.missing_fact(origin, &member.object(), &what)
         }
-        (None, Some(_), Some(_)) => Ok(Found::Service(View { document, fact })),
+        (None, Some(fact)) => Ok(Found::Service(View { document, fact })),
     }
 }
 
@@ -84,22 +85,7 @@ pub fn tell_missing(
     origin: &Origin,
     report: &Report<'_>,
 ) {
-    let first = ServiceRef {
-        namespace: service.namespace.clone(),
-        name: String::new(),
-    };
-    let in_git = input
-        .services
-        .range::<&ServiceRef, _>(&first..)
-        .map(|(other, _)| *other)
-        .take_while(|other| other.namespace == service.namespace)
-        .map(|other| other.name.as_str());
-    let prefix = format!("{}/", service.namespace);
-    let services = input.facts.services.iter();
-    let in_cluster = services
-        .flat_map(|services| services.range(prefix.clone()..))
-        .map_while(|(key, _)| key.strip_prefix(&prefix));
-    let known = in_git.take(COMPARED).chain(in_cluster.take(COMPARED));
+    let known = input.service_names(&service.namespace, COMPARED);
     let mut problem = Problem::new(
         codes::UNKNOWN_SERVICE,
         origin.clone(),
@@ -109,7 +95,8 @@ pub fn tell_missing(
         ),
     )
     .of(member.object());
-    problem.hint = nearest(&service.name, known).map(|near| format!("did you mean \"{near}\"?"));
+    problem.hint = nearest(&service.name, known.iter().map(String::as_str))
+        .map(|near| format!("did you mean \"{near}\"?"));
     report.add(problem);
 }
 

@@ -1,11 +1,12 @@
 //! One group from its members, and all groups of a commit: each aspect in its file, in LBC's order (ingress-model §0.1).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     GroupId, GroupModel, add_on,
+    cache::{self, Cache},
     collision::{self, Collision},
-    context::{GroupInput, Input, Refused, Report},
+    context::{GroupInput, Input, Refused, Report, Whole},
     frontend_nlb, listener, load_balancer, member, port,
 };
 use crate::{
@@ -30,7 +31,7 @@ pub type Built<T> = Result<T, Refused>;
 #[derive(Debug, Default)]
 pub struct GroupsResult {
     /// By group id; one that is refused has its reasons among the problems.
-    pub groups: BTreeMap<String, Built<GroupModel>>,
+    pub groups: BTreeMap<String, Built<Arc<GroupModel>>>,
     /// In the order of their places, each once.
     pub problems: Vec<Problem>,
     /// Ingresses that may be ours, with the group that they would belong to: nobody looked up what the cluster's default
@@ -49,7 +50,7 @@ pub struct RefusedGroup {
 
 impl GroupsResult {
     /// The groups that could be built.
-    pub fn into_models(self) -> BTreeMap<String, GroupModel> {
+    pub fn into_models(self) -> BTreeMap<String, Arc<GroupModel>> {
         let built = self.groups.into_iter();
         built
             .filter_map(|(id, model)| Some((id, model.ok()?)))
@@ -59,8 +60,43 @@ impl GroupsResult {
 
 /// Builds every group that the documents ask for; one that is refused holds up no other.
 pub fn build_all(manifests: &Manifests, facts: &Facts, settings: &Settings) -> GroupsResult {
-    let input = Input::new(manifests, facts, settings);
-    let grouping = member::group(&input);
+    let whole = Whole {
+        manifests,
+        facts,
+        settings,
+    };
+    build_with(whole, |input, _, group| cache::build_now(input, group).0)
+}
+
+/// The same, building only the groups that look at something that is different since the cache's last build.
+pub fn build_changed(
+    manifests: &Manifests,
+    facts: &Facts,
+    settings: &Settings,
+    cache: &mut Cache,
+) -> GroupsResult {
+    let whole = Whole {
+        manifests,
+        facts,
+        settings,
+    };
+    let mut rebuild = cache::Rebuild::new(cache, whole);
+    let result = build_with(whole, |input, id, group| rebuild.group(input, id, group));
+    rebuild.finish(whole);
+    result
+}
+
+fn build_with(
+    whole: Whole<'_>,
+    mut build: impl FnMut(&Input<'_>, &str, &GroupInput<'_>) -> cache::Outcome,
+) -> GroupsResult {
+    let Whole {
+        manifests,
+        facts,
+        settings,
+    } = whole;
+    let input = Input::new(whole);
+    let grouping = member::group(&whole);
     let told = Report::new(settings);
     for problem in grouping.problems {
         told.add(problem);
@@ -74,10 +110,9 @@ pub fn build_all(manifests: &Manifests, facts: &Facts, settings: &Settings) -> G
         let built = if grouping.refused.contains(&id) {
             Err(Refused)
         } else {
-            let report = Report::new(settings);
-            let built = build(&input, &group, &report);
-            own = report.finish();
-            built
+            let outcome = build(&input, &id, &group);
+            own = outcome.problems;
+            outcome.built
         };
         if built.is_err() {
             let entry = refused.entry(id.clone()).or_default();
@@ -113,14 +148,22 @@ pub fn build_all(manifests: &Manifests, facts: &Facts, settings: &Settings) -> G
 /// (lessons B2).
 fn left_out(manifests: &Manifests, problems: &[Problem]) -> BTreeMap<String, RefusedGroup> {
     let mut groups: BTreeMap<String, RefusedGroup> = BTreeMap::new();
-    for problem in problems {
-        if problem.severity != Severity::Problem {
-            continue;
-        }
-        let ingress = manifests.ingresses.iter().find(|ingress| {
-            problem.object.as_deref() == Some(&format!("Ingress {}", ingress.key()))
-        });
-        if let Some(ingress) = ingress {
+    let rejecting = || {
+        let problems = problems.iter();
+        problems.filter(|problem| problem.severity == Severity::Problem)
+    };
+    if rejecting().next().is_none() {
+        return groups;
+    }
+    // Of two with one name the first, as it is grouped.
+    let mut ingresses = BTreeMap::new();
+    for ingress in &manifests.ingresses {
+        let object = format!("Ingress {}", ingress.key());
+        ingresses.entry(object).or_insert(ingress);
+    }
+    for problem in rejecting() {
+        let object = problem.object.as_ref();
+        if let Some(ingress) = object.and_then(|object| ingresses.get(object)) {
             let group = groups.entry(would_be(ingress)).or_default();
             group.members.push(as_member(ingress));
             group.problems.push(problem.clone());
@@ -142,10 +185,10 @@ fn would_be(ingress: &Ingress) -> String {
 }
 
 /// Names have to be unique in the account and region; two equal ones would fight over one resource (ingress-model §15.7).
-fn refuse_equal_names(groups: &mut BTreeMap<String, Built<GroupModel>>, report: &Report<'_>) {
+fn refuse_equal_names(groups: &mut BTreeMap<String, Built<Arc<GroupModel>>>, report: &Report<'_>) {
     let built = groups
         .iter()
-        .filter_map(|(id, group)| Some((id, group.as_ref().ok()?)));
+        .filter_map(|(id, group)| Some((id, &**group.as_ref().ok()?)));
     let mut refused: Vec<String> = Vec::new();
     for Collision { problem, groups } in collision::equal_names(built) {
         if report.add(problem) == Severity::Problem {
@@ -159,7 +202,7 @@ fn refuse_equal_names(groups: &mut BTreeMap<String, Built<GroupModel>>, report: 
 
 /// What will not fit the account's limits, where they were read. `peaks`: by group id, the most there is on the way.
 pub fn forecast(
-    groups: &BTreeMap<String, Built<GroupModel>>,
+    groups: &BTreeMap<String, Built<Arc<GroupModel>>>,
     facts: &Facts,
     settings: &Settings,
     peaks: &BTreeMap<String, Peak>,
@@ -169,7 +212,7 @@ pub fn forecast(
     };
     let groups = groups
         .iter()
-        .filter_map(|(id, built)| Some((id.as_str(), built.as_ref().ok()?)))
+        .filter_map(|(id, built)| Some((id.as_str(), &**built.as_ref().ok()?)))
         .collect();
     let report = Report::new(settings);
     let forecast = quota::forecast(Forecast {

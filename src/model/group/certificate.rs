@@ -188,7 +188,7 @@ pub fn discover(
     if hosts.is_empty() {
         return Ok(Vec::new());
     }
-    let Some(index) = &input.certificates else {
+    let Some(index) = input.certificates() else {
         return report.missing_fact(
             &member.ingress.origin,
             &member.object(),

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::context::Input;
+use super::context::Whole;
 use crate::{
     manifest::{
         Ingress, IngressClass, IngressClassParams,
         ingress::{CONTROLLER, LabelSelector},
     },
     problem::{Located, Problem, codes, nearest::did_you_mean},
+    shared::Shared,
 };
 
 /// Value of the older class annotation that counts when the configuration names none.
@@ -23,7 +24,7 @@ const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 #[derive(Clone, Debug, PartialEq)]
 pub enum Class<'a> {
     /// With these parameters, where its class has any.
-    Ours(Option<&'a IngressClassParams>),
+    Ours(Option<&'a Shared<IngressClassParams>>),
     Foreign,
     /// It has no class, and the cluster's default class was not looked up.
     Undecided,
@@ -34,10 +35,10 @@ pub enum Class<'a> {
 }
 
 /// The decision of ingress-model §1.1, in its order.
-pub fn class_of<'a>(ingress: &Ingress, input: &Input<'a>) -> Class<'a> {
+pub fn class_of<'a>(ingress: &Ingress, whole: &Whole<'a>) -> Class<'a> {
     if let Some(annotation) = &ingress.class_annotation {
         // IngressClasses are not even read on this path.
-        let ours = match input.settings.ingress_class.as_str() {
+        let ours = match whole.settings.ingress_class.as_str() {
             "" => ["", FALLBACK_CLASS].contains(&annotation.value.as_str()),
             ours => ours == annotation.value,
         };
@@ -48,15 +49,15 @@ pub fn class_of<'a>(ingress: &Ingress, input: &Input<'a>) -> Class<'a> {
         };
     }
     match &ingress.class_name {
-        Some(class) => named_class(ingress, class, input),
-        None => default_class(ingress, input),
+        Some(class) => named_class(ingress, class, whole),
+        None => default_class(ingress, whole),
     }
 }
 
-fn named_class<'a>(ingress: &Ingress, wanted: &Located<String>, input: &Input<'a>) -> Class<'a> {
+fn named_class<'a>(ingress: &Ingress, wanted: &Located<String>, whole: &Whole<'a>) -> Class<'a> {
     let name = wanted.value.as_str();
-    if let Some(class) = class_in_git(name, input) {
-        return of_git(ingress, class, input);
+    if let Some(class) = class_in_git(name, whole) {
+        return of_git(ingress, class, whole);
     }
     let invalid = |code: &str, message: String, hint: Option<String>| {
         let mut problem =
@@ -64,7 +65,7 @@ fn named_class<'a>(ingress: &Ingress, wanted: &Located<String>, input: &Input<'a
         problem.hint = hint;
         Class::Invalid(Box::new(problem))
     };
-    let Some(classes) = &input.facts.ingress_classes else {
+    let Some(classes) = &whole.facts.ingress_classes else {
         return invalid(
             codes::FACT_MISSING,
             format!("IngressClass `{name}` is not in git, and the cluster's were not looked up"),
@@ -75,7 +76,7 @@ fn named_class<'a>(ingress: &Ingress, wanted: &Located<String>, input: &Input<'a
         Some((controller, _)) if controller == CONTROLLER => Class::Ours(None),
         Some(_) => Class::Foreign,
         None => {
-            let in_git = input.manifests.classes.iter();
+            let in_git = whole.manifests.classes.iter();
             let known: BTreeSet<&str> = in_git
                 .map(|class| class.name.as_str())
                 .chain(classes.keys().map(String::as_str))
@@ -89,8 +90,8 @@ fn named_class<'a>(ingress: &Ingress, wanted: &Located<String>, input: &Input<'a
     }
 }
 
-fn default_class<'a>(ingress: &Ingress, input: &Input<'a>) -> Class<'a> {
-    let in_git = input.manifests.classes.iter();
+fn default_class<'a>(ingress: &Ingress, whole: &Whole<'a>) -> Class<'a> {
+    let in_git = whole.manifests.classes.iter();
     let mut defaults: BTreeMap<&str, (&str, Option<&'a IngressClass>)> = in_git
         .filter(|class| class.is_default)
         .map(|class| {
@@ -100,8 +101,8 @@ fn default_class<'a>(ingress: &Ingress, input: &Input<'a>) -> Class<'a> {
             )
         })
         .collect();
-    for (name, (controller, is_default)) in input.facts.ingress_classes.iter().flatten() {
-        if *is_default && class_in_git(name, input).is_none() {
+    for (name, (controller, is_default)) in whole.facts.ingress_classes.iter().flatten() {
+        if *is_default && class_in_git(name, whole).is_none() {
             defaults.insert(name, (controller, None));
         }
     }
@@ -121,21 +122,21 @@ fn default_class<'a>(ingress: &Ingress, input: &Input<'a>) -> Class<'a> {
         ));
     }
     match defaults.into_values().next() {
-        Some((_, Some(class))) => of_git(ingress, class, input),
+        Some((_, Some(class))) => of_git(ingress, class, whole),
         Some((CONTROLLER, None)) => Class::Ours(None),
         Some(_) => Class::Foreign,
-        None if input.facts.ingress_classes.is_none() => Class::Undecided,
-        None if input.settings.ingress_class.is_empty() => Class::Ours(None),
+        None if whole.facts.ingress_classes.is_none() => Class::Undecided,
+        None if whole.settings.ingress_class.is_empty() => Class::Ours(None),
         None => Class::Foreign,
     }
 }
 
 /// A class that git holds, with its parameters.
-fn of_git<'a>(ingress: &Ingress, class: &'a IngressClass, input: &Input<'a>) -> Class<'a> {
+fn of_git<'a>(ingress: &Ingress, class: &'a IngressClass, whole: &Whole<'a>) -> Class<'a> {
     if class.controller != CONTROLLER {
         return Class::Foreign;
     }
-    match params_of(ingress, class, input) {
+    match params_of(ingress, class, whole) {
         Ok(params) => Class::Ours(params),
         Err(problem) => Class::Invalid(problem),
     }
@@ -144,8 +145,8 @@ fn of_git<'a>(ingress: &Ingress, class: &'a IngressClass, input: &Input<'a>) -> 
 fn params_of<'a>(
     ingress: &Ingress,
     class: &'a IngressClass,
-    input: &Input<'a>,
-) -> Result<Option<&'a IngressClassParams>, Box<Problem>> {
+    whole: &Whole<'a>,
+) -> Result<Option<&'a Shared<IngressClassParams>>, Box<Problem>> {
     let Some(parameters) = &class.parameters else {
         return Ok(None);
     };
@@ -168,12 +169,12 @@ fn params_of<'a>(
             )),
         ));
     }
-    let candidates = input.manifests.params.iter();
+    let candidates = whole.manifests.params.iter();
     let found = candidates
         .filter(|params| &params.name == name)
         .min_by_key(|params| &params.origin);
     let Some(params) = found else {
-        let known = input.manifests.params.iter();
+        let known = whole.manifests.params.iter();
         let known: BTreeSet<&str> = known.map(|params| params.name.as_str()).collect();
         return Err(wrong(
             format!(
@@ -184,7 +185,7 @@ fn params_of<'a>(
         ));
     };
     if let Some(selector) = &params.spec.namespace_selector {
-        selects(ingress, params, selector, input)?;
+        selects(ingress, params, selector, whole)?;
     }
     Ok(Some(params))
 }
@@ -194,7 +195,7 @@ fn selects(
     ingress: &Ingress,
     params: &IngressClassParams,
     selector: &Located<LabelSelector>,
-    input: &Input<'_>,
+    whole: &Whole<'_>,
 ) -> Result<(), Box<Problem>> {
     let wrong = |code: &str, message: String| {
         Box::new(
@@ -204,9 +205,9 @@ fn selects(
         )
     };
     let namespace = ingress.namespace.as_str();
-    let in_git = input.manifests.namespaces.get(namespace);
-    let in_cluster = || input.facts.namespaces.as_ref()?.get(namespace);
-    let labels = match (in_git.or_else(in_cluster), &input.facts.namespaces) {
+    let in_git = whole.manifests.namespaces.get(namespace);
+    let in_cluster = || whole.facts.namespaces.as_ref()?.get(namespace);
+    let labels = match (in_git.or_else(in_cluster), &whole.facts.namespaces) {
         (Some(labels), _) => labels,
         (None, None) => {
             return Err(wrong(
@@ -281,8 +282,8 @@ fn matches<'l>(
 }
 
 /// Of two with one name, which parsing reports, the one that stands first.
-fn class_in_git<'a>(name: &str, input: &Input<'a>) -> Option<&'a IngressClass> {
-    let classes = input.manifests.classes.iter();
+fn class_in_git<'a>(name: &str, whole: &Whole<'a>) -> Option<&'a IngressClass> {
+    let classes = whole.manifests.classes.iter();
     classes
         .filter(|class| class.name == name)
         .min_by_key(|class| &class.origin)

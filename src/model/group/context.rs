@@ -2,57 +2,176 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use super::{GroupId, SecurityGroupRef, build::Built, certificate};
+use super::{
+    GroupId, SecurityGroupRef,
+    build::Built,
+    certificate,
+    reads::{Reads, Table},
+};
 use crate::{
     manifest::{
-        Ingress, Manifests, Service, ServiceRef,
+        Ingress, Manifests, SecretShape, Service, ServiceRef,
         annotation::{IngressOptions, Setting},
         ingress::IngressClassParams,
     },
     model::{
-        facts::Facts,
+        facts::{
+            Facts, LoadBalancerFact, NamedArn, SecretFact, SecurityGroupFact, ServiceFact, Subnet,
+            Vpc,
+        },
         settings::{Checks, Settings},
     },
     problem::{Origin, Problem, Severity, codes},
+    shared::Shared,
 };
 
-/// Everything that a builder may look at; the same for all groups.
-pub struct Input<'a> {
+/// What decides which groups there are, and who belongs to them.
+#[derive(Clone, Copy)]
+pub struct Whole<'a> {
     pub manifests: &'a Manifests,
     pub facts: &'a Facts,
     pub settings: &'a Settings,
-    pub services: BTreeMap<&'a ServiceRef, &'a Service>,
-    /// `None`: the account's certificates were not looked up.
-    pub certificates: Option<certificate::Index<'a>>,
+}
+
+/// Everything that a builder may look at; the same for all groups. Whatever is looked at is noted, so that a group is built
+/// again only when something of it is different: there is no other way to documents and facts.
+pub struct Input<'a> {
+    pub settings: &'a Settings,
+    whole: Whole<'a>,
+    services: BTreeMap<&'a ServiceRef, &'a Shared<Service>>,
+    certificates: Option<certificate::Index<'a>>,
+    reads: RefCell<Reads>,
 }
 
 impl<'a> Input<'a> {
-    pub fn new(manifests: &'a Manifests, facts: &'a Facts, settings: &'a Settings) -> Self {
-        let mut services: Vec<_> = manifests.services.iter().collect();
+    pub fn new(whole: Whole<'a>) -> Self {
+        let mut services: Vec<_> = whole.manifests.services.iter().collect();
         // Two of one name are a problem found by parsing; whichever stays must not depend on the order.
         services.sort_by(|a, b| (&a.reference, &b.origin).cmp(&(&b.reference, &a.origin)));
         Self {
-            manifests,
-            facts,
-            settings,
+            settings: whole.settings,
+            whole,
             services: services
                 .into_iter()
                 .map(|service| (&service.reference, service))
                 .collect(),
-            certificates: facts
+            certificates: whole
+                .facts
                 .certificates
                 .as_ref()
-                .map(|certificates| certificate::Index::new(certificates, settings)),
+                .map(|certificates| certificate::Index::new(certificates, whole.settings)),
+            reads: RefCell::default(),
         }
+    }
+
+    /// What was looked at since this was asked last.
+    pub(super) fn take_reads(&self) -> Reads {
+        let mut reads = self.reads.take();
+        reads.settle();
+        reads
+    }
+
+    fn table(&self, table: Table) -> &'a Facts {
+        self.reads.borrow_mut().tables.insert(table);
+        self.whole.facts
+    }
+
+    /// `None`: the account's certificates were not looked up.
+    pub fn certificates(&self) -> Option<&certificate::Index<'a>> {
+        self.table(Table::Certificates);
+        self.certificates.as_ref()
+    }
+
+    pub fn security_groups(&self) -> Option<&'a Vec<SecurityGroupFact>> {
+        self.table(Table::SecurityGroups).security_groups.as_ref()
+    }
+
+    pub fn subnets(&self) -> Option<&'a Vec<Subnet>> {
+        self.table(Table::Subnets).subnets.as_ref()
+    }
+
+    pub fn target_groups(&self) -> Option<&'a Vec<NamedArn>> {
+        self.table(Table::TargetGroups).target_groups.as_ref()
+    }
+
+    pub fn trust_stores(&self) -> Option<&'a Vec<NamedArn>> {
+        self.table(Table::TrustStores).trust_stores.as_ref()
+    }
+
+    pub fn vpc(&self) -> Option<&'a Vpc> {
+        self.table(Table::Vpc).vpc.as_ref()
+    }
+
+    pub fn web_acls(&self) -> Option<&'a Vec<NamedArn>> {
+        self.table(Table::WebAcls).web_acls.as_ref()
+    }
+
+    /// The live balancer of a group; the outer `None`: balancers were not looked up.
+    pub fn load_balancer(&self, group: &str) -> Option<Option<&'a LoadBalancerFact>> {
+        let mut reads = self.reads.borrow_mut();
+        reads.load_balancers.insert(group.to_owned());
+        Some(self.whole.facts.load_balancers.as_ref()?.get(group))
+    }
+
+    /// The Service as git holds it.
+    pub fn service(&self, service: &ServiceRef) -> Option<&'a Service> {
+        let document = self.services.get(service).copied();
+        self.reads.borrow_mut().service(service, document);
+        document.map(|document| &**document)
+    }
+
+    /// The Service as the cluster holds it; the outer `None`: the cluster's were not looked up.
+    pub fn service_fact(&self, service: &ServiceRef) -> Option<Option<&'a ServiceFact>> {
+        let document = self.services.get(service).copied();
+        self.reads.borrow_mut().service(service, document);
+        let key = [&service.namespace, "/", &service.name].concat();
+        Some(self.whole.facts.services.as_ref()?.get(&key))
+    }
+
+    /// Names of a namespace's Services: some of git's, and some of the cluster's.
+    pub fn service_names(&self, namespace: &str, most: usize) -> Vec<String> {
+        self.reads.borrow_mut().all_services = true;
+        let first = ServiceRef {
+            namespace: namespace.to_owned(),
+            name: String::new(),
+        };
+        let in_git = self
+            .services
+            .range::<&ServiceRef, _>(&first..)
+            .map(|(other, _)| *other);
+        let in_git = in_git
+            .take_while(|other| other.namespace == namespace)
+            .map(|other| other.name.clone())
+            .take(most);
+        let mut names: Vec<String> = in_git.collect();
+        let prefix = format!("{namespace}/");
+        let services = self.whole.facts.services.iter();
+        let in_cluster = services
+            .flat_map(|services| services.range(prefix.clone()..))
+            .map_while(|(key, _)| key.strip_prefix(&prefix));
+        names.extend(in_cluster.take(most).map(str::to_owned));
+        names
+    }
+
+    /// The Secret as git declares it, by `namespace/name`.
+    pub fn secret(&self, key: &str) -> Option<&'a SecretShape> {
+        self.reads.borrow_mut().secrets.insert(key.to_owned());
+        self.whole.manifests.secrets.get(key)
+    }
+
+    /// The Secret as the cluster holds it; the outer `None`: the cluster's were not looked up.
+    pub fn secret_fact(&self, key: &str) -> Option<Option<&'a SecretFact>> {
+        self.reads.borrow_mut().secrets.insert(key.to_owned());
+        Some(self.whole.facts.secrets.as_ref()?.get(key))
     }
 }
 
 /// One Ingress of a group with the parameters of its class.
 #[derive(Clone, Copy, Debug)]
 pub struct MemberInput<'a> {
-    pub ingress: &'a Ingress,
+    pub ingress: &'a Shared<Ingress>,
     /// Absent on the path of the older class annotation, and where the class has none.
-    pub params: Option<&'a IngressClassParams>,
+    pub params: Option<&'a Shared<IngressClassParams>>,
 }
 
 impl<'a> MemberInput<'a> {

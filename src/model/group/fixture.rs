@@ -1,5 +1,7 @@
 //! Groups from a few documents, for the builders' tests.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{GroupModel, build::build_all};
@@ -156,14 +158,14 @@ impl World {
         let manifests = self.parsed();
         let facts = self.looked_up();
         let built = build_all(&manifests.value, &facts, &self.settings);
-        let groups = built.groups.into_values().filter_map(Result::ok).collect();
         let mut problems = manifests.problems;
-        for problem in built.problems {
-            if !problems.contains(&problem) {
-                problems.push(problem);
+        for problem in &built.problems {
+            if !problems.contains(problem) {
+                problems.push(problem.clone());
             }
         }
-        (groups, problems)
+        let groups = built.into_models().into_values();
+        (groups.map(Arc::unwrap_or_clone).collect(), problems)
     }
 
     /// The only group, without a word; where LBC's checks hold, with nothing but warnings.

@@ -8,12 +8,13 @@ use std::{
 use super::{
     GroupId,
     class::{Class, class_of},
-    context::{GroupInput, Input, MemberInput},
+    context::{GroupInput, MemberInput, Whole},
 };
 use crate::{
     manifest::Ingress,
     model::settings::Checks,
     problem::{Origin, Problem, codes},
+    shared::Shared,
 };
 
 /// The longest name of a group.
@@ -27,17 +28,17 @@ pub struct Grouping<'a> {
     /// Groups that cannot be built, whatever their members say.
     pub refused: BTreeSet<String>,
     /// Ingresses that may be ours: nobody looked up what the cluster's default class is.
-    pub undecided: Vec<&'a Ingress>,
+    pub undecided: Vec<&'a Shared<Ingress>>,
     pub problems: Vec<Problem>,
 }
 
 /// Sorts the Ingresses into groups. One whose class or group is wrong is left out, and the others of its group are served
 /// without it.
-pub fn group<'a>(input: &Input<'a>) -> Grouping<'a> {
+pub fn group<'a>(whole: &Whole<'a>) -> Grouping<'a> {
     let mut grouping = Grouping::default();
     let mut stops_all = false;
-    for ingress in ingresses(input) {
-        let params = match class_of(ingress, input) {
+    for ingress in ingresses(whole) {
+        let params = match class_of(ingress, whole) {
             Class::Ours(params) => params,
             Class::Foreign => continue,
             Class::Undecided => {
@@ -51,7 +52,7 @@ pub fn group<'a>(input: &Input<'a>) -> Grouping<'a> {
             Class::SeveralDefaults(problem) => {
                 grouping.problems.push(*problem);
                 // LBC asks for the class of every Ingress to build any group.
-                stops_all |= input.settings.checks == Checks::Lbc;
+                stops_all |= whole.settings.checks == Checks::Lbc;
                 continue;
             }
         };
@@ -88,9 +89,9 @@ pub fn group<'a>(input: &Input<'a>) -> Grouping<'a> {
 }
 
 /// Ours and others', each once: two of one name are a problem found by parsing.
-fn ingresses<'a>(input: &Input<'a>) -> Vec<&'a Ingress> {
-    let watched = input.settings.flags.watch_namespace.as_str();
-    let mut ingresses: Vec<&Ingress> = input
+fn ingresses<'a>(whole: &Whole<'a>) -> Vec<&'a Shared<Ingress>> {
+    let watched = whole.settings.flags.watch_namespace.as_str();
+    let mut ingresses: Vec<&Shared<Ingress>> = whole
         .manifests
         .ingresses
         .iter()

@@ -76,7 +76,7 @@ fn trust_store<T>(
     name: &str,
     report: &Report<'_>,
 ) -> Built<String> {
-    let Some(stores) = &input.facts.trust_stores else {
+    let Some(stores) = input.trust_stores() else {
         let what = format!("the trust store \"{name}\"");
         return report.missing_fact(&setting.origin, &member.object(), &what);
     };

@@ -129,7 +129,7 @@ pub(super) fn shared_group(input: &Input<'_>) -> SecurityGroupRef {
     if !configured.is_empty() {
         return SecurityGroupRef::Backend(Some(SecurityGroupId::from(configured)));
     }
-    let known = input.facts.security_groups.iter().flatten();
+    let known = input.security_groups().into_iter().flatten();
     let found = known
         .filter(|group| {
             let tag = |key: &str| group.tags.get(key).map(String::as_str);
@@ -149,7 +149,7 @@ pub(super) fn resolve(
     report: &Report<'_>,
 ) -> Built<Vec<SecurityGroupRef>> {
     let object = named.member.object();
-    let Some(known) = &input.facts.security_groups else {
+    let Some(known) = input.security_groups() else {
         return report.missing_fact(
             named.origin,
             &object,

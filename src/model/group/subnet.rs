@@ -90,7 +90,7 @@ pub(super) fn of_balancer(
         object: first.object(),
         purpose,
     };
-    let Some(live) = &input.facts.load_balancers else {
+    let Some(live) = input.load_balancer(&group.id.to_string()) else {
         return report.missing_fact(
             site.origin,
             &site.object,
@@ -98,7 +98,7 @@ pub(super) fn of_balancer(
         );
     };
     // Where the scheme is not told, it counts as unchanged: moving a balancer by mistake is worse.
-    if let Some(live) = live.get(&group.id.to_string())
+    if let Some(live) = live
         && live.scheme.is_none_or(|live| live == scheme)
         && !live.subnets.is_empty()
     {
@@ -211,7 +211,7 @@ fn select(
 
 /// All subnets of the VPC, which are needed now.
 fn known<'a>(input: &Input<'a>, site: &Site<'_>, report: &Report<'_>) -> Built<&'a Vec<Subnet>> {
-    match &input.facts.subnets {
+    match input.subnets() {
         Some(subnets) => Ok(subnets),
         None => report.missing_fact(site.origin, &site.object, "the VPC's subnets (subnets)"),
     }

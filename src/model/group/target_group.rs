@@ -137,8 +137,7 @@ impl<'t, 'a> TargetGroups<'t, 'a> {
             _ => Ok(None),
         };
         let multi_cluster = from.multi_cluster();
-        let vpc = self.input.facts.vpc.as_ref();
-        let vpc = vpc.map_or_else(
+        let vpc = self.input.vpc().map_or_else(
             || report.missing_fact(ask.origin, &member.object(), "the VPC"),
             |vpc| Ok(vpc.id.clone()),
         );
@@ -240,7 +239,7 @@ impl<'t, 'a> TargetGroups<'t, 'a> {
 fn resource_id(member: MemberInput<'_>, service: &ServiceRef, port: &PortRef) -> String {
     let Ingress {
         namespace, name, ..
-    } = member.ingress;
+    } = &**member.ingress;
     // The longest number has five digits.
     let port_length = match port {
         PortRef::Name(name) => name.len(),

@@ -14,6 +14,7 @@ mod foreign;
 mod groups;
 mod held;
 mod iam;
+mod partial;
 mod refused;
 mod listeners;
 mod mended;

@@ -1,9 +1,9 @@
 //! What the checks of effects look up among the documents, and what git does not tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::manifest::{
-    Ingress, Service,
+    Ingress, IngressClass, Service,
     annotation::{Setting, value::Protocol},
     document::Typed,
     ingress::IngressClassParamsSpec,
@@ -21,29 +21,60 @@ pub(super) enum Params<'a> {
 
 /// What the checks look up among the documents.
 pub(super) struct Git<'a> {
-    whole: &'a Whole<'a>,
+    /// Of several with one name, the first.
+    classes: BTreeMap<&'a str, &'a IngressClass>,
+    default_class: Option<&'a IngressClass>,
     params: BTreeMap<&'a str, &'a IngressClassParamsSpec>,
-    pub services: BTreeMap<(&'a str, &'a str), &'a Service>,
+    /// Parameters of some class name a group.
+    params_name_groups: bool,
+    pub services: &'a HashMap<(&'a str, &'a str), &'a Service>,
     /// By the annotation `group.name`.
-    groups: BTreeMap<&'a str, Vec<&'a Ingress>>,
+    groups: HashMap<&'a str, Said>,
+}
+
+/// What some member of a group says for all. Bad values count as said: what is wrong with them is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said {
+    pub frontend_nlb: bool,
+    pub security_groups: bool,
+    pub acl_name: bool,
+}
+
+impl Said {
+    fn add(&mut self, ingress: &Ingress) {
+        let options = &ingress.options;
+        let nlb = options.frontend_nlb.enable.as_ref();
+        self.frontend_nlb |= nlb.is_some_and(|setting| setting.good() != Some(&false));
+        let groups = good(options.load_balancer.security_groups.as_ref());
+        self.security_groups |= groups.is_some_and(|groups| !groups.is_empty());
+        let name = good(options.add_on.wafv2_acl_name.as_ref());
+        self.acl_name |= name.is_some_and(|name| !name.is_empty());
+    }
 }
 
 impl<'a> Git<'a> {
     pub fn new(whole: &'a Whole<'a>) -> Self {
+        let mut classes = BTreeMap::new();
+        for class in whole.classes() {
+            classes.entry(class.name.as_str()).or_insert(class);
+        }
         let mut git = Self {
-            whole,
+            classes,
+            default_class: stored::default_class(whole.classes()),
             params: BTreeMap::new(),
-            services: whole.services(),
-            groups: BTreeMap::new(),
+            params_name_groups: false,
+            services: &whole.services,
+            groups: HashMap::new(),
         };
         for document in whole.documents {
             if let Typed::Params(params) = &document.typed {
                 git.params.insert(&params.name, &params.spec);
             }
         }
+        git.params_name_groups = git.params.values().any(|spec| spec.group.is_some());
         for (_, ingress) in whole.ingresses() {
             if let Some(name) = &ingress.options.group.name {
-                git.groups.entry(&name.text).or_default().push(ingress);
+                git.groups.entry(&name.text).or_default().add(ingress);
             }
         }
         git
@@ -54,8 +85,8 @@ impl<'a> Git<'a> {
             return Params::Known(None);
         }
         let class = match &ingress.class_name {
-            Some(name) => self.whole.classes().find(|class| class.name == name.value),
-            None => stored::default_class(self.whole.classes()),
+            Some(name) => self.classes.get(name.value.as_str()).copied(),
+            None => self.default_class,
         };
         let Some(class) = class else {
             return Params::Unknown;
@@ -86,13 +117,17 @@ impl<'a> Git<'a> {
         }
     }
 
-    /// All members of its group; none where git does not tell.
-    pub fn members(&self, ingress: &'a Ingress) -> Option<Vec<&'a Ingress>> {
+    /// What its group's members say; none where git does not tell.
+    pub fn said(&self, ingress: &Ingress) -> Option<Said> {
         match self.group(ingress)? {
-            None => Some(vec![ingress]),
+            None => {
+                let mut said = Said::default();
+                said.add(ingress);
+                Some(said)
+            }
             // Parameters of whatever class may bring more members.
-            Some(_) if self.params.values().any(|spec| spec.group.is_some()) => None,
-            Some(name) => self.groups.get(name).cloned(),
+            Some(_) if self.params_name_groups => None,
+            Some(name) => self.groups.get(name).copied(),
         }
     }
 }

@@ -3,7 +3,6 @@
 use super::{Effects, Git, Params, good};
 use crate::{
     manifest::{
-        Ingress,
         annotation::{PREFIX, grammar::string_list},
         ingress::IngressClassParamsSpec,
     },
@@ -22,16 +21,10 @@ pub(super) fn of_group(effects: &mut Effects<'_>, params: Params<'_>, git: &Git<
         let why = "no certificate is requested";
         effects.idle("acm-pca-arn", why, "add create-acm-cert");
     }
-    let Some(members) = git.members(ingress) else {
+    let Some(said) = git.said(ingress) else {
         return;
     };
-    let any = |is: &dyn Fn(&Ingress) -> bool| members.iter().any(|member| is(member));
-    // Bad values count as said: what is wrong with them is told.
-    let has_nlb = any(&|member| {
-        let enable = member.options.frontend_nlb.enable.as_ref();
-        enable.is_some_and(|setting| setting.good() != Some(&false))
-    });
-    if !has_nlb {
+    if !said.frontend_nlb {
         let prefix = format!("{PREFIX}/");
         let keys = ingress.annotations.keys();
         let suffixes: Vec<&str> = keys
@@ -43,11 +36,7 @@ pub(super) fn of_group(effects: &mut Effects<'_>, params: Params<'_>, git: &Git<
             effects.idle(suffix, why, "add enable-frontend-nlb: \"true\"");
         }
     }
-    let has_groups = any(&|member| {
-        let groups = good(member.options.load_balancer.security_groups.as_ref());
-        groups.is_some_and(|groups| !groups.is_empty())
-    });
-    if has_groups {
+    if said.security_groups {
         for suffix in ["inbound-cidrs", "security-group-prefix-lists"] {
             let why = "security-groups are given, and those are not managed";
             effects.idle(suffix, why, "remove one of the two");
@@ -56,11 +45,7 @@ pub(super) fn of_group(effects: &mut Effects<'_>, params: Params<'_>, git: &Git<
         let why = "no security-groups are given, and rules are managed anyway";
         effects.idle("manage-backend-security-group-rules", why, "remove it");
     }
-    let has_acl_name = any(&|member| {
-        let name = good(member.options.add_on.wafv2_acl_name.as_ref());
-        name.is_some_and(|name| !name.is_empty())
-    });
-    if has_acl_name && matches!(params, Params::Known(_)) {
+    if said.acl_name && matches!(params, Params::Known(_)) {
         let why = "wafv2-acl-name is given, and names win";
         effects.idle("wafv2-acl-arn", why, "remove one of the two");
     }

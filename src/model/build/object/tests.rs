@@ -5,9 +5,10 @@ use super::{
 use crate::{
     manifest::{IamServiceAccount, Manifests},
     problem::Checked,
+    shared::Shared,
 };
 
-fn built(objects: Vec<Object>, accounts: Vec<IamServiceAccount>) -> Checked<Desired> {
+fn built(objects: Vec<Shared<Object>>, accounts: Vec<IamServiceAccount>) -> Checked<Desired> {
     let manifests = Manifests {
         objects,
         iam_service_accounts: accounts,
@@ -23,7 +24,7 @@ fn find<'a>(result: &'a Checked<Desired>, kind: &str, name: &str) -> &'a ObjectS
         .unwrap()
 }
 
-fn service_account(metadata: Value) -> Object {
+fn service_account(metadata: Value) -> Shared<Object> {
     let mut value = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata });
     value["metadata"]["name"] = json!("app1");
     value["metadata"]["namespace"] = json!("default");

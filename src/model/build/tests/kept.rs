@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{build::build_on, confine::Naming, grounds::Grounds};
+use crate::model::{build::build_on, confine::Naming, grounds::Grounds, group::cache::Cache};
 
 /// The tutorial, its Services and its class being the cluster's own.
 fn outside() -> (Manifests, Facts) {
@@ -72,7 +72,7 @@ proptest! {
         for ((_, lose), _) in LOSSES.iter().zip(lost).filter(|(_, lost)| *lost) {
             lose(&mut facts);
         }
-        let now = build_on(&manifests, &facts, &settings(), &applied);
+        let now = build_on(&manifests, &facts, &settings(), &applied, &mut Cache::default());
         prop_assert_eq!(now.problems, []);
         prop_assert_eq!(now.value.waiting, []);
         prop_assert_eq!(&now.value.groups[GROUP], &before);
@@ -85,7 +85,13 @@ fn each_loss_is_told_and_without_memory_the_group_waits() {
         let (manifests, mut facts) = outside();
         let (_, applied) = applied(&manifests, &facts);
         lose(&mut facts);
-        let now = build_on(&manifests, &facts, &settings(), &applied);
+        let now = build_on(
+            &manifests,
+            &facts,
+            &settings(),
+            &applied,
+            &mut Cache::default(),
+        );
         let [kept] = &now.value.kept[..] else {
             panic!("{what}: {:#?}", now.value.kept);
         };
@@ -110,7 +116,13 @@ fn what_could_not_be_read_is_not_gone() {
     let (manifests, mut facts) = outside();
     let (_, applied) = applied(&manifests, &facts);
     facts.services = None;
-    let now = build_on(&manifests, &facts, &settings(), &applied);
+    let now = build_on(
+        &manifests,
+        &facts,
+        &settings(),
+        &applied,
+        &mut Cache::default(),
+    );
     assert!(now.value.groups.is_empty());
     assert!(!now.value.waiting.is_empty());
 }
@@ -120,7 +132,13 @@ fn a_mistake_of_git_is_not_covered_up() {
     let (mut manifests, facts) = outside();
     let (_, applied) = applied(&manifests, &facts);
     manifests.ingresses[0].rules[0].paths[0].backend = backend("never", 80, 121);
-    let now = build_on(&manifests, &facts, &settings(), &applied);
+    let now = build_on(
+        &manifests,
+        &facts,
+        &settings(),
+        &applied,
+        &mut Cache::default(),
+    );
     assert!(now.is_rejected());
     assert!(now.value.groups.is_empty());
 }
@@ -133,7 +151,13 @@ fn rules_of_what_is_gone_keep_their_place_among_new_ones() {
     paths.insert(0, path("/first", PathType::Exact, "app2", 110));
     paths.push(path("/last", PathType::Exact, "app2", 140));
     (LOSSES[0].1)(&mut facts);
-    let now = build_on(&manifests, &facts, &settings(), &applied);
+    let now = build_on(
+        &manifests,
+        &facts,
+        &settings(),
+        &applied,
+        &mut Cache::default(),
+    );
     let group = &now.value.groups[GROUP];
     let specs = |group: &GroupStack| -> Vec<_> {
         let rules = group.listeners[&80].rules.iter();
@@ -153,7 +177,13 @@ fn a_fact_that_is_back_in_another_form_counts_again() {
     let (_, applied) = applied(&manifests, &facts);
     let services = facts.services.as_mut().expect("Services");
     services.insert("default/app1".into(), service_fact(UID_2, 80, 31_000));
-    let now = build_on(&manifests, &facts, &settings(), &applied);
+    let now = build_on(
+        &manifests,
+        &facts,
+        &settings(),
+        &applied,
+        &mut Cache::default(),
+    );
     assert_eq!(now.value.kept, []);
     let ports = now.value.groups[GROUP].target_groups.values();
     assert!(ports.into_iter().any(|it| it.spec.port == 31_000));

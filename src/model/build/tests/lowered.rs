@@ -25,7 +25,7 @@ fn ip_targets(manifests: &mut Manifests, facts: &mut Facts, pods: Vec<EndpointFa
     for service in &mut manifests.services {
         service.ports[0].target_port = PortRef::Number(8080);
     }
-    facts.endpoints = Some([("default/app1".to_owned(), pods)].into());
+    facts.endpoints = Some(BTreeMap::from([("default/app1".to_owned(), pods)]).into());
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn without_a_group_there_is_nothing_to_share() {
 #[test]
 fn while_every_group_waits_the_shared_parts_wait_too() {
     let mut facts = facts();
-    facts.services = Some(BTreeMap::new());
+    facts.services = Some(BTreeMap::new().into());
     let desired = built(&tutorial(), &facts).value;
     assert_eq!(desired.network, None);
     let stacks: Vec<_> = desired
