@@ -258,5 +258,10 @@ fn a_group_in_force_keeps_what_it_has_while_it_asks_for_what_is_missing() {
         web["LoadBalancerArn"]
     );
     scene.assert_settled();
+
+    // What waits is taken down all the same when git holds it no more.
+    scene.put("web.yaml", &[route("web", &guarded, "/shop")]);
+    let commit = scene.repo.commit_and_push("Guard the web again");
+    scene.waits(&commit);
     scene.assert_leaves_nothing(&seed);
 }

@@ -1,6 +1,7 @@
 //! What the tests of served annotations share: manifests as values, and what AWS holds in its API's own words.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde_json::json;
 
@@ -97,13 +98,15 @@ impl Scene {
         services: &[&str],
         change: impl FnOnce(&mut Value),
     ) -> (Scene, Value) {
+        // A seeded account is the same each time, its ids too.
+        static SEED: OnceLock<Value> = OnceLock::new();
         let scene = Scene::configured(NEVER, change);
-        let seed = scene.bed.dump_with_ids()["aws"].take();
+        let seed = SEED.get_or_init(|| scene.bed.dump_with_ids()["aws"].take());
         scene.put("class.yaml", &[class()]);
         for name in services {
             scene.put(&format!("{name}.yaml"), &[service(name, &[])]);
         }
-        (scene, seed)
+        (scene, seed.clone())
     }
 
     /// Writes documents into one file; JSON is YAML.
