@@ -29,7 +29,6 @@ pub fn grounds(
     if looked_at.is_empty() {
         return Ok(());
     }
-    let digests = desired.stacks();
     let naming = Naming::of(&loaded.manifests);
     let kept: BTreeSet<&StackId> = desired.kept.iter().map(|kept| &kept.stack).collect();
     // Those were not built on the facts of the moment alone.
@@ -46,12 +45,13 @@ pub fn grounds(
     let mut changes = Vec::new();
     for id in looked_at {
         let stack = StackId::Group(id.clone());
-        let (Some(group), Some(digest)) = (desired.groups.get(id), digests.get(&stack)) else {
+        let Some(group) = desired.groups.get(id) else {
             continue;
         };
+        let digest = group.digest();
         let last = cx.store.read_applied(|applied| {
             let last = applied.stacks.get(&stack);
-            last.filter(|last| last.digest == *digest).cloned()
+            last.filter(|last| last.digest == digest).cloned()
         });
         let Some(last) = last else {
             continue;

@@ -86,7 +86,7 @@ impl Desired {
             stacks.insert(StackId::Provider, digest(provider));
         }
         for (id, group) in &self.groups {
-            stacks.insert(StackId::Group(id.clone()), digest(&group.without_places()));
+            stacks.insert(StackId::Group(id.clone()), group.digest());
         }
         for (id, role) in &self.roles {
             stacks.insert(StackId::Role(id.clone()), digest(&role.without_places()));
@@ -108,6 +108,11 @@ impl Desired {
 }
 
 impl GroupStack {
+    /// Of all that it asks for.
+    pub fn digest(&self) -> String {
+        digest(&self.without_places())
+    }
+
     fn without_places(&self) -> Value {
         let Self {
             group_id,

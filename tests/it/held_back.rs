@@ -176,6 +176,24 @@ fn a_hold_survives_a_restart_and_further_commits() {
 }
 
 #[test]
+fn a_branch_that_is_rewritten_to_the_good_commit_ends_the_hold() {
+    let (world, tree, first) = world();
+    let tip = tree.with_bad_cart().with_feed().commit(&world);
+    world.pass(Trigger::Commit, &tip);
+    assert_eq!(world.pass(Trigger::Commit, &first), PassEnd::Complete);
+    assert_eq!(paths(&world, "blog"), BLOG);
+    assert_eq!(paths(&world, "shop"), SHOP);
+    let status = world.cx.reporter.status();
+    assert_eq!(status.health, Health::Healthy);
+    assert_eq!(status.held, []);
+    // And back again: the group is of the commit that was in force, which has the same text for it.
+    assert_eq!(world.pass(Trigger::Commit, &tip), PassEnd::Complete);
+    assert_eq!(paths(&world, "blog"), FEED);
+    assert_eq!(paths(&world, "shop"), SHOP);
+    assert_eq!(world.cx.reporter.status().health, Health::Partial);
+}
+
+#[test]
 fn after_the_loss_of_the_store_a_bad_group_waits_and_nothing_of_it_is_touched() {
     let (world, tree, _) = world();
     let tip = tree.with_bad_cart().with_feed().commit(&world);
