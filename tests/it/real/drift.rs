@@ -354,7 +354,7 @@ fn what_a_hand_changes_in_the_cluster_comes_back() {
 
 #[test]
 fn a_service_that_a_hand_deleted_comes_back_with_its_targets_on_the_new_node_port() {
-    let scene = Scene::tutorial(PERIOD);
+    let mut scene = Scene::tutorial(PERIOD);
     let before = scene.node_port("app1");
     scene
         .bed
@@ -391,7 +391,8 @@ fn a_service_that_a_hand_deleted_comes_back_with_its_targets_on_the_new_node_por
         (targets.len() == nodes && all_new).then_some(())
     });
 
-    // Nothing is registered again by the sweeps that follow.
+    // Nothing is registered again by the sweeps that follow the one that put it right.
+    scene.healthy(&scene.repo.head());
     let mark = scene.bed.proxy.mark();
     let sweeps = |scene: &Scene| {
         scene

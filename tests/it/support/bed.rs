@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,6 +25,36 @@ pub struct Bed {
     pub aws_url: String,
     /// Where the daemon is to find the API server (plain HTTP, with the daemon's token); empty without a cluster.
     pub kubernetes_url: String,
+}
+
+/// A place for a bed, which the first test that finds it empty starts.
+struct Slot {
+    used: AtomicBool,
+    bed: OnceLock<Mutex<Bed>>,
+}
+
+impl Slot {
+    const fn new() -> Self {
+        Self {
+            used: AtomicBool::new(false),
+            bed: OnceLock::new(),
+        }
+    }
+
+    /// `None`: another test has it.
+    fn take(&self) -> Option<MutexGuard<'_, Bed>> {
+        let bed = self.bed.get_or_init(|| Mutex::new(Bed::start()));
+        let bed = match bed.try_lock() {
+            Ok(bed) => bed,
+            Err(TryLockError::Poisoned(failed)) => failed.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        // Whoever starts it need not be the first to get it.
+        if self.used.swap(true, Ordering::Relaxed) {
+            bed.reset();
+        }
+        Some(bed)
+    }
 }
 
 /// What is left out or changed of a bed.
@@ -81,17 +113,16 @@ impl Bed {
         bed
     }
 
-    /// The bed that all tests of this process share, one after the other: seeded state, empty repository, empty journal.
+    /// One of the two beds that the tests of this process share, each used by one test after the other: seeded state,
+    /// empty repository, empty journal. Tests mostly wait, so that two at a time do not get into each other's way.
     pub fn shared() -> MutexGuard<'static, Bed> {
-        static SHARED: OnceLock<Mutex<Bed>> = OnceLock::new();
-        // Whoever starts it need not be the first to get it.
-        static USED: AtomicBool = AtomicBool::new(false);
-        let shared = SHARED.get_or_init(|| Mutex::new(Bed::start()));
-        let bed = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if USED.swap(true, Ordering::Relaxed) {
-            bed.reset();
+        static SLOTS: [Slot; 2] = [Slot::new(), Slot::new()];
+        loop {
+            if let Some(bed) = SLOTS.iter().find_map(Slot::take) {
+                return bed;
+            }
+            thread::sleep(Duration::from_millis(20));
         }
-        bed
     }
 
     pub fn path(&self) -> &Path {
