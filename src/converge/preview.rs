@@ -16,8 +16,9 @@ use crate::{
     manifest,
     model::{
         desired::{Desired, Waiting},
+        elb::RuleAction,
         facts::Facts,
-        group::build,
+        group::{SecretRef, build},
         observed::Gap,
         previous::PreviousSet,
         quota::Peak,
@@ -25,7 +26,7 @@ use crate::{
     plan::{
         Inputs, guard,
         history::HeldBack,
-        op::{Held, Plan},
+        op::{Action, Held, Plan},
         peak,
         render::{self, Tone},
     },
@@ -223,7 +224,7 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
         .map_err(|stopped| PreviewError::new(6, stopped.message))?;
     let Built {
         manifests,
-        desired,
+        mut desired,
         facts,
         gaps,
         placeholders,
@@ -283,7 +284,7 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
         return Ok(preview);
     }
     let applied = cx.store.applied();
-    let scope = world::scope(cx, &desired, &applied, Trigger::Commit, gaps.is_empty());
+    let mut scope = world::scope(cx, &desired, &applied, Trigger::Commit, gaps.is_empty());
     let options = finish::plan_options(cx, read_only);
     let looked = Some(&looked).filter(|_| unasked.is_empty());
     for half in [super::Half::Prepare, super::Half::Route] {
@@ -309,6 +310,10 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
         };
         preview.unread.extend(self::unread(&observed.gaps));
         let plan = half.plan(&inputs);
+        if half == super::Half::Prepare {
+            renew_clients(&mut desired, &plan);
+            scope = world::scope(cx, &desired, &applied, Trigger::Commit, gaps.is_empty());
+        }
         if half == super::Half::Route {
             let peaks = peak::peaks(&plan, &observed);
             forecast(cx, &manifests, &facts, &peaks, &mut preview.problems);
@@ -318,6 +323,44 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
     preview.unread.sort();
     preview.unread.dedup();
     Ok(preview)
+}
+
+/// Secrets that the plan applies have another version afterwards, which only the cluster can tell.
+fn renew_clients(desired: &mut Desired, plan: &Plan) {
+    let applied: BTreeSet<SecretRef> = plan
+        .ops
+        .iter()
+        .filter_map(|op| match &op.action {
+            Action::ApplyObject { reference, .. } if reference.kind == "Secret" => {
+                Some(SecretRef {
+                    namespace: reference.namespace.clone()?,
+                    name: reference.name.clone(),
+                })
+            }
+            _ => None,
+        })
+        .collect();
+    if applied.is_empty() {
+        return;
+    }
+    let listeners = desired
+        .groups
+        .values_mut()
+        .flat_map(|group| group.listeners.values_mut());
+    let actions = listeners.flat_map(|listener| {
+        let of_rules = listener.rules.iter_mut().map(|rule| &mut rule.spec.actions);
+        of_rules.chain([&mut listener.spec.default_actions])
+    });
+    for action in actions.flatten() {
+        if let RuleAction::AuthenticateOidc {
+            client: Some(client),
+            ..
+        } = action
+            && applied.contains(&client.secret)
+        {
+            client.version = Some(KNOWN_LATER.to_owned());
+        }
+    }
 }
 
 /// What a commit asks for, without the parts that are held.

@@ -19,6 +19,7 @@ mod proxy;
 #[cfg(feature = "live")]
 mod real;
 mod rights;
+mod secret;
 mod spine;
 mod tree;
 

@@ -45,7 +45,7 @@ pub struct Needs {
     pub account_limits: bool,
     /// Labels of namespaces that git does not hold.
     pub namespaces: bool,
-    /// `namespace/name` of Secrets that git does not hold.
+    /// `namespace/name` of Secrets that sign-in names, git's too: only the cluster tells which version of one it is.
     pub secrets: BTreeSet<String>,
 }
 
@@ -122,7 +122,7 @@ impl Needs {
         }
         for service in &manifests.services {
             let namespace = &service.reference.namespace;
-            needs.sign_in(namespace, &service.options, manifests);
+            needs.sign_in(namespace, &service.options);
         }
         needs
     }
@@ -181,18 +181,16 @@ impl Needs {
         }
         self.namespaces |= params.is_some_and(|params| params.namespace_selector.is_some())
             && !manifests.namespaces.contains_key(&ingress.namespace);
-        self.sign_in(&ingress.namespace, options, manifests);
+        self.sign_in(&ingress.namespace, options);
     }
 
     /// The Secret with the client's id and secret: of an Ingress or of a Service, always in its own namespace.
-    fn sign_in(&mut self, namespace: &str, options: &IngressOptions, manifests: &Manifests) {
+    fn sign_in(&mut self, namespace: &str, options: &IngressOptions) {
         if let Some(oidc) = good(&options.auth.idp_oidc)
             && !oidc.secret_name.is_empty()
         {
-            let key = format!("{namespace}/{}", oidc.secret_name);
-            if !manifests.secrets.contains_key(&key) {
-                self.secrets.insert(key);
-            }
+            self.secrets
+                .insert(format!("{namespace}/{}", oidc.secret_name));
         }
     }
 

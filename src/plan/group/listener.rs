@@ -286,17 +286,23 @@ pub(super) fn client_differences(
         .collect()
 }
 
-/// The versions of the Secrets that these actions send, for the store.
+/// The versions of the Secrets that these actions send, for the store. Of one that could not be read the last known stays,
+/// so that what changed meanwhile is still found.
 pub(super) fn with_clients(
     draft: &Draft<'_>,
     id: &ResourceId,
     mut update: ResourceUpdate,
     actions: &[RuleAction],
 ) -> ResourceUpdate {
-    let secrets: BTreeMap<String, String> = elb::clients(actions)
-        .filter_map(|client| Some((client.secret.to_string(), client.version.clone()?)))
-        .collect();
     let before = draft.applied(id).map(|applied| &applied.secrets);
+    let secrets: BTreeMap<String, String> = elb::clients(actions)
+        .filter_map(|client| {
+            let name = client.secret.to_string();
+            let last = || before?.get(&name).cloned();
+            let version = client.version.clone().or_else(last)?;
+            Some((name, version))
+        })
+        .collect();
     if before.map_or(!secrets.is_empty(), |before| *before != secrets) {
         update.secrets = Some(secrets);
     }

@@ -185,14 +185,14 @@ fn a_frontend_nlb_needs_subnets_of_its_own_scheme() {
 }
 
 #[test]
-fn secrets_and_namespaces_that_git_holds_are_not_looked_up() {
+fn secrets_are_looked_up_wherever_they_are_and_namespaces_that_git_holds_are_not() {
     let oidc = (
         "auth-idp-oidc",
         r#"{"issuer": "https://i", "authorizationEndpoint": "https://a", "tokenEndpoint": "https://t", "userInfoEndpoint": "https://u", "secretName": "client"}"#,
     );
     assert_eq!(annotated(&[oidc]).secrets, named(&["shop/client"]));
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: { name: client, namespace: shop }\n";
-    assert_eq!(with("{}", &[oidc], secret).secrets, named(&[]));
+    assert_eq!(with("{}", &[oidc], secret).secrets, named(&["shop/client"]));
 
     let selector = "{ namespaceSelector: { matchLabels: { a: b } } }";
     assert!(with(selector, &[], "").namespaces);
