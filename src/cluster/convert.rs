@@ -11,7 +11,10 @@ use crate::{
     id::ObjectRef,
     model::{
         client::ClientCredentials,
-        facts::{EndpointFact, Node, SecretFact, ServiceFact, ServicePortFact},
+        facts::{
+            AnnotationsFact, ClassFact, EndpointFact, Node, ParametersFact, ParamsFact, SecretFact,
+            ServiceFact, ServicePortFact,
+        },
         object::{LiveObject, strip_revision},
     },
 };
@@ -214,6 +217,7 @@ pub fn service(value: &Value) -> Option<(String, ServiceFact)> {
             .as_array()
             .map(|families| families.iter().filter_map(text).collect()),
         service_type: text(&spec["type"]),
+        annotations: AnnotationsFact::new(texts(&value["metadata"]["annotations"])),
         ..ServiceFact::default()
     };
     for port in spec["ports"].as_array().into_iter().flatten() {
@@ -241,16 +245,31 @@ pub fn service(value: &Value) -> Option<(String, ServiceFact)> {
     Some((key, fact))
 }
 
-/// Name, controller, and whether it is the default: the annotation must be exactly `true` (ingress-model §1.1).
-pub fn ingress_class(value: &Value) -> Option<(String, (String, bool))> {
+/// Name and class. To be the default, the annotation must be exactly `true` (ingress-model §1.1).
+pub fn ingress_class(value: &Value) -> Option<(String, ClassFact)> {
     let default = &value["metadata"]["annotations"]["ingressclass.kubernetes.io/is-default-class"];
-    Some((
-        text(&value["metadata"]["name"])?,
-        (
-            text(&value["spec"]["controller"]).unwrap_or_default(),
-            default == "true",
-        ),
-    ))
+    let parameters = &value["spec"]["parameters"];
+    let class = ClassFact {
+        controller: text(&value["spec"]["controller"]).unwrap_or_default(),
+        is_default: default == "true",
+        parameters: text(&parameters["name"]).map(|name| ParametersFact {
+            api_group: text(&parameters["apiGroup"]).unwrap_or_default(),
+            kind: text(&parameters["kind"]).unwrap_or_default(),
+            name,
+        }),
+    };
+    Some((text(&value["metadata"]["name"])?, class))
+}
+
+/// Name and what they say; none at all counts as saying nothing.
+pub fn ingress_class_params(value: &Value) -> Option<(String, ParamsFact)> {
+    let name = text(&value["metadata"]["name"])?;
+    let spec = match &value["spec"] {
+        Value::Null => json!({}),
+        spec => spec.clone(),
+    };
+    let params = ParamsFact::new(&name, spec);
+    Some((name, params))
 }
 
 /// Name and labels.
@@ -432,17 +451,115 @@ mod tests {
     }
 
     #[test]
+    fn of_a_services_annotations_those_under_our_prefix_are_kept() {
+        let read = service(&json!({
+            "metadata": {"namespace": "a", "name": "s", "annotations": {
+                "alb.ingress.kubernetes.io/target-type": "ip", "example.com/secret": "canary",
+            }},
+            "spec": {"type": "ClusterIP"},
+        }));
+        let (_, fact) = read.expect("a Service");
+        assert_eq!(
+            serde_json::to_value(&fact.annotations).expect("JSON"),
+            json!({"alb.ingress.kubernetes.io/target-type": "ip"})
+        );
+        assert!(fact.annotations.options().is_some());
+    }
+
+    #[test]
+    fn a_class_tells_its_parameters() {
+        let class = ingress_class(&json!({
+            "metadata": {"name": "aws"},
+            "spec": {"controller": "c", "parameters": {"apiGroup": "g", "kind": "k", "name": "n"}},
+        }));
+        let parameters = class.and_then(|(_, class)| class.parameters);
+        let parameters = parameters.map(|it| (it.api_group, it.kind, it.name));
+        assert_eq!(
+            parameters,
+            Some(("g".to_owned(), "k".to_owned(), "n".to_owned()))
+        );
+        let params = ingress_class_params(&json!({"metadata": {"name": "n"}}));
+        assert!(params.is_some_and(|(_, params)| params.read.is_ok()));
+    }
+
+    #[test]
+    fn endpoints_are_ready_pods_by_service_in_one_order() {
+        let pod = |address: &str, conditions: Value| {
+            json!({"addresses": [address, "10.9.9.9"], "conditions": conditions,
+                "nodeName": "n", "targetRef": {"kind": "Pod"}})
+        };
+        let slice = |pods: Vec<Value>| {
+            json!({
+                "metadata": {"namespace": "a", "labels": {"kubernetes.io/service-name": "s"}},
+                "ports": [{"name": "http", "port": 8080}, {"port": 9090}, {"name": "any"}],
+                "endpoints": pods,
+            })
+        };
+        let slices = [
+            slice(vec![
+                pod("10.0.0.3", json!({})),
+                pod("10.0.0.2", json!({"ready": false})),
+            ]),
+            slice(vec![
+                pod("10.0.0.1", json!({"ready": true, "terminating": true})),
+                json!({"addresses": ["10.0.0.9"], "targetRef": {"kind": "Node"}}),
+                json!({"addresses": ["10.0.0.8"]}),
+            ]),
+            json!({"metadata": {"namespace": "a"}, "endpoints": [pod("10.0.0.7", json!({}))]}),
+        ];
+        let found = endpoints(&slices);
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["a/s"]);
+        let pods = &found["a/s"];
+        let seen: Vec<_> = pods
+            .iter()
+            .map(|pod| (pod.address.as_str(), pod.is_ready))
+            .collect();
+        let wanted = [("10.0.0.1", false), ("10.0.0.2", false), ("10.0.0.3", true)];
+        assert_eq!(seen, wanted, "one that nobody asked counts as ready");
+        let ports = BTreeMap::from([("http".to_owned(), 8080), (String::new(), 9090)]);
+        assert!(pods.iter().all(|pod| pod.ports == ports));
+    }
+
+    #[test]
+    fn a_clients_id_and_secret_are_told_apart_and_line_ends_are_cut() {
+        let of = |data: Value| oidc_client(&json!({"data": data}));
+        // "id\n" and "se cret\n", as a Secret holds them.
+        let read = of(json!({"clientID": "aWQK", "clientSecret": "c2UgY3JldAo="}));
+        assert_eq!(
+            read.map(|it| (it.id, it.secret)),
+            Ok(("id".to_owned(), "se cret".to_owned()))
+        );
+        let older = of(json!({"clientId": "aWQ=", "clientSecret": "eA=="}));
+        assert_eq!(older.map(|it| it.id), Ok("id".to_owned()));
+        let both = of(json!({"clientID": "YQ==", "clientId": "Yg==", "clientSecret": "eA=="}));
+        assert_eq!(both.map(|it| it.id), Ok("a".to_owned()));
+        assert_eq!(of(json!({"clientSecret": "eA=="})).err(), Some("clientID"));
+        assert_eq!(of(json!({"clientID": "YQ=="})).err(), Some("clientSecret"));
+        // Not text, and not base 64.
+        assert_eq!(
+            of(json!({"clientID": "/w==", "clientSecret": "eA=="})).err(),
+            Some("clientID")
+        );
+        assert_eq!(
+            of(json!({"clientID": "?", "clientSecret": "eA=="})).err(),
+            Some("clientID")
+        );
+        assert_eq!(oidc_client(&json!({})).err(), Some("clientID"));
+    }
+
+    #[test]
     fn only_exactly_true_makes_a_default_class() {
         for (text, default) in [("true", true), ("True", false), ("", false)] {
             let class = ingress_class(&json!({
                 "metadata": {"name": "aws", "annotations": {"ingressclass.kubernetes.io/is-default-class": text}},
                 "spec": {"controller": "ingress.k8s.aws/alb"},
             }));
-            let want = (
-                "aws".to_owned(),
-                ("ingress.k8s.aws/alb".to_owned(), default),
-            );
-            assert_eq!(class, Some(want));
+            let want = ClassFact {
+                controller: "ingress.k8s.aws/alb".to_owned(),
+                is_default: default,
+                parameters: None,
+            };
+            assert_eq!(class, Some(("aws".to_owned(), want)));
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
     id::{ObjectKey, ObjectRef},
     model::{
         call::CallError,
-        facts::{EndpointFact, Node, SecretFact, ServiceFact},
+        facts::{ClassFact, EndpointFact, Node, ParamsFact, SecretFact, ServiceFact},
         object::LiveObject,
         observed::DryRun,
     },
@@ -131,8 +131,10 @@ pub trait ClusterRead: Send + Sync {
     ) -> Result<BTreeMap<String, Vec<EndpointFact>>>;
     /// All Ingresses of the cluster, whoever made them.
     async fn ingresses(&self) -> Result<Vec<LiveObject>>;
-    /// Name → (controller, is default).
-    async fn ingress_classes(&self) -> Result<BTreeMap<String, (String, bool)>>;
+    /// By name.
+    async fn ingress_classes(&self) -> Result<BTreeMap<String, ClassFact>>;
+    /// By name; empty where the kind is not served.
+    async fn ingress_class_params(&self) -> Result<BTreeMap<String, ParamsFact>>;
     /// Name → labels.
     async fn namespaces(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>>;
     /// What a Secret is like; its values are dropped at once.

@@ -32,7 +32,7 @@ pub async fn foreign_ingresses(cx: &Context, loaded: &Loaded) {
         .ingress_classes
         .iter()
         .flatten()
-        .map(|(name, (controller, is_default))| (name, controller.as_str(), *is_default));
+        .map(|(name, class)| (name, class.controller.as_str(), class.is_default));
     let ours: Vec<_> = of_git
         .chain(of_cluster)
         .filter(|(_, controller, _)| *controller == CONTROLLER)

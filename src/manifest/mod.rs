@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     id::{ObjectRef, RepoPath},
-    problem::{Checked, Origin, Problem, Severity, codes},
+    problem::{Checked, Located, Origin, Problem, Severity, codes},
     shared::Shared,
     source::snapshot::Snapshot,
     yaml::{self, Limits},
@@ -182,6 +182,52 @@ fn read_all(
         value: manifests,
         problems,
     }
+}
+
+/// IngressClassParams as the API server gives them, by their `spec`; places are those of the object, not of a file.
+///
+/// # Errors
+/// Something in them that is not read here, so that what they ask for is not known whole.
+pub fn live_params(name: &str, spec: &Value) -> Result<IngressClassParams, String> {
+    let tree = yaml::Tree::without_places(
+        &format!("cluster/IngressClassParams/{name}"),
+        serde_json::json!({ "spec": spec }),
+    );
+    let metadata = document::Metadata {
+        name: name.to_owned(),
+        ..document::Metadata::default()
+    };
+    let mut report = field::Report::default();
+    let params = ingress::params(&Field::root(tree.root()), &metadata, &mut report);
+    let is_grave = |problem: &&Problem| {
+        let beyond_lbc = codes::code(&problem.code).is_some_and(|code| code.beyond_lbc);
+        problem.severity == Severity::Problem && !beyond_lbc
+    };
+    match report.problems.iter().find(is_grave) {
+        Some(problem) => Err(problem.message.clone()),
+        None => Ok(params),
+    }
+}
+
+/// Whether it is an annotation under our prefix.
+pub fn is_read(key: &str) -> bool {
+    let name = key.strip_prefix(annotation::PREFIX);
+    name.is_some_and(|name| name.starts_with('/'))
+}
+
+/// A Service's annotations as the API server gives them. A value that does not follow its grammar is kept with its problem,
+/// for whoever asks for it; names that nothing reads are passed over, for nobody can mend them in git.
+pub fn live_options(annotations: &BTreeMap<String, String>) -> IngressOptions {
+    let origin = Origin::start_of("cluster/Service");
+    let given: Vec<annotation::Given> = annotations
+        .iter()
+        .map(|(key, value)| annotation::Given {
+            key: key.clone(),
+            key_origin: origin.clone(),
+            value: Located::new(value.clone(), origin.clone()),
+        })
+        .collect();
+    annotation::read(&given, annotation::On::Both, &mut field::Report::default())
 }
 
 /// One file alone: what it holds does not depend on others, but for those that it names.

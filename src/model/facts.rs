@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{SecurityGroupId, SubnetId},
-    manifest::ServiceRef,
+    manifest::{self, IngressClassParams, IngressOptions, ServiceRef},
     model::{elb::Scheme, net::Tags},
     shared::Shared,
 };
@@ -57,8 +57,48 @@ pub struct Facts {
     pub secrets: Option<BTreeMap<String, SecretFact>>,
     /// Labels of namespaces that git does not hold.
     pub namespaces: Option<BTreeMap<String, BTreeMap<String, String>>>,
-    /// IngressClasses of the cluster that git does not hold: name → (controller, is default).
-    pub ingress_classes: Option<BTreeMap<String, (String, bool)>>,
+    /// IngressClasses of the cluster that git does not hold, by name.
+    pub ingress_classes: Option<BTreeMap<String, ClassFact>>,
+    /// IngressClassParams of the cluster, by name; git's word counts where it holds one of the name.
+    pub ingress_class_params: Option<BTreeMap<String, ParamsFact>>,
+}
+
+/// An IngressClass as the cluster holds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassFact {
+    #[serde(default)]
+    pub controller: String,
+    #[serde(rename = "default", default)]
+    pub is_default: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<ParametersFact>,
+}
+
+/// What an IngressClass names as its parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ParametersFact {
+    #[serde(default)]
+    pub api_group: String,
+    pub kind: String,
+    pub name: String,
+}
+
+/// IngressClassParams as the cluster holds them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamsFact {
+    /// `spec`, as it was read.
+    pub spec: serde_json::Value,
+    /// The same as the model reads it, or what of it cannot be read.
+    pub read: Result<Shared<IngressClassParams>, String>,
+}
+
+impl ParamsFact {
+    pub fn new(name: &str, spec: serde_json::Value) -> Self {
+        let read = manifest::live_params(name, &spec).map(Shared::from);
+        Self { spec, read }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +223,59 @@ pub struct ServiceFact {
     pub service_type: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<ServicePortFact>,
+    /// Its annotations under our prefix, likewise.
+    #[serde(skip_serializing_if = "AnnotationsFact::is_empty")]
+    pub annotations: AnnotationsFact,
+}
+
+/// Annotations under our prefix of an object that only the cluster holds.
+#[derive(Clone, Debug, Default)]
+pub struct AnnotationsFact {
+    /// By their whole names, as written.
+    written: BTreeMap<String, String>,
+    /// The same as the model reads them; absent where there are none.
+    read: Option<Shared<IngressOptions>>,
+}
+
+impl AnnotationsFact {
+    /// Of all annotations those that the model reads.
+    pub fn new(annotations: impl IntoIterator<Item = (String, String)>) -> Self {
+        let written: BTreeMap<String, String> = annotations
+            .into_iter()
+            .filter(|(key, _)| manifest::is_read(key))
+            .collect();
+        let read = (!written.is_empty()).then(|| manifest::live_options(&written).into());
+        Self { written, read }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+
+    pub fn options(&self) -> Option<&IngressOptions> {
+        self.read.as_deref()
+    }
+}
+
+/// How they are read follows from how they are written.
+impl PartialEq for AnnotationsFact {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+impl Eq for AnnotationsFact {}
+
+impl Serialize for AnnotationsFact {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.written.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for AnnotationsFact {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(Self::new)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,6 +335,7 @@ impl Facts {
             secrets: self.secrets.or(other.secrets),
             namespaces: self.namespaces.or(other.namespaces),
             ingress_classes: self.ingress_classes.or(other.ingress_classes),
+            ingress_class_params: self.ingress_class_params.or(other.ingress_class_params),
         }
     }
 

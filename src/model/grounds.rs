@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     confine::{Naming, Uses},
     desired::{GroupStack, Ref},
-    facts::{CertificateFact, Facts, NamedArn, SecretFact, SecurityGroupFact, ServiceFact, Subnet},
+    facts::{
+        CertificateFact, ClassFact, Facts, NamedArn, SecretFact, SecurityGroupFact, ServiceFact,
+        Subnet,
+    },
 };
 use crate::id::SecurityGroupId;
 
@@ -41,7 +44,7 @@ pub struct Grounds {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub ingress_classes: BTreeMap<String, (String, bool)>,
+    pub ingress_classes: BTreeMap<String, ClassFact>,
 }
 
 /// How far the facts of the moment are believed.

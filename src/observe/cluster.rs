@@ -9,10 +9,11 @@ use serde_json::Value;
 use crate::{
     cluster::{ClusterRead, KindFact, Lease, Result, Right},
     id::{ObjectKey, ObjectRef, StackId},
+    manifest::ingress::CONTROLLER,
     model::{
         applied::AppliedObject,
         call::CallError,
-        facts::{Facts, SecretFact},
+        facts::{ClassFact, Facts, SecretFact},
         object::{LiveObject, ObjectSpec},
         observed::{Gap, ObservedObject},
     },
@@ -37,12 +38,28 @@ pub struct FactsWanted {
     /// Pods behind the Services of these namespaces; empty: nobody asks for pods.
     pub endpoint_namespaces: BTreeSet<String>,
     pub ingress_classes: bool,
+    /// Git names IngressClassParams that it does not hold. Those of a class that git does not hold are read in any case.
+    pub ingress_class_params: bool,
     /// IngressClasses that git holds: git's word counts, so they are left out of the facts.
     pub declared_classes: BTreeSet<String>,
     /// Labels of namespaces.
     pub namespaces: bool,
     /// `namespace/name` of Secrets: whether they are there and which keys they have, never a value.
     pub secrets: BTreeSet<String>,
+}
+
+impl FactsWanted {
+    /// Nothing at all is to be looked up.
+    pub fn is_nothing(&self) -> bool {
+        !self.nodes
+            && !self.all_services
+            && self.service_namespaces.is_none()
+            && self.endpoint_namespaces.is_empty()
+            && !self.ingress_classes
+            && !self.ingress_class_params
+            && !self.namespaces
+            && self.secrets.is_empty()
+    }
 }
 
 /// Which of the wanted objects are looked at.
@@ -121,6 +138,12 @@ pub async fn facts(cluster: &dyn ClusterRead, wanted: &FactsWanted) -> (Facts, V
     };
     if let Some(classes) = &mut facts.ingress_classes {
         classes.retain(|name, _| !wanted.declared_classes.contains(name));
+    }
+    let mut classes = facts.ingress_classes.iter().flat_map(BTreeMap::values);
+    let is_ours = |class: &ClassFact| class.controller == CONTROLLER && class.parameters.is_some();
+    if wanted.ingress_class_params || classes.any(is_ours) {
+        let params = cluster.ingress_class_params().await;
+        facts.ingress_class_params = read(Some(params), "IngressClassParams", &mut gaps);
     }
     // The order of a list must not show in a plan.
     if let Some(nodes) = &mut facts.nodes {

@@ -76,6 +76,12 @@ impl FakeCluster {
                 "ingressclasses",
                 false,
             ),
+            (
+                "elbv2.k8s.aws/v1beta1",
+                "IngressClassParams",
+                "ingressclassparams",
+                false,
+            ),
         ] {
             fake.serve(api_version, kind, plural, namespaced);
         }

@@ -13,7 +13,7 @@ use crate::{
     },
     id::{ObjectKey, ObjectRef},
     model::{
-        facts::{EndpointFact, Node, SecretFact, ServiceFact},
+        facts::{ClassFact, EndpointFact, Node, ParamsFact, SecretFact, ServiceFact},
         object::LiveObject,
         observed::DryRun,
     },
@@ -123,12 +123,22 @@ impl ClusterRead for FakeCluster {
         })
     }
 
-    async fn ingress_classes(&self) -> Result<BTreeMap<String, (String, bool)>> {
+    async fn ingress_classes(&self) -> Result<BTreeMap<String, ClassFact>> {
         self.call("list IngressClass", None, false, |state| {
             let classes = state.objects.values();
             Ok(classes
                 .filter(|it| it.reference.kind == "IngressClass")
                 .filter_map(|it| convert::ingress_class(&it.value))
+                .collect())
+        })
+    }
+
+    async fn ingress_class_params(&self) -> Result<BTreeMap<String, ParamsFact>> {
+        self.call("list IngressClassParams", None, false, |state| {
+            let params = state.objects.values();
+            Ok(params
+                .filter(|it| it.reference.kind == "IngressClassParams")
+                .filter_map(|it| convert::ingress_class_params(&it.value))
                 .collect())
         })
     }

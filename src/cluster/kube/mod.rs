@@ -25,7 +25,7 @@ use crate::{
     model::{
         call::{CallError, Effect},
         client::ClientCredentials,
-        facts::{EndpointFact, Node, SecretFact, ServiceFact},
+        facts::{ClassFact, EndpointFact, Node, ParamsFact, SecretFact, ServiceFact},
         object::LiveObject,
         observed::DryRun,
     },
@@ -252,9 +252,21 @@ impl ClusterRead for KubeCluster {
             .collect())
     }
 
-    async fn ingress_classes(&self) -> Result<BTreeMap<String, (String, bool)>> {
+    async fn ingress_classes(&self) -> Result<BTreeMap<String, ClassFact>> {
         let items = self.list(Collection::INGRESS_CLASSES, None, None).await?;
         Ok(items.iter().filter_map(convert::ingress_class).collect())
+    }
+
+    async fn ingress_class_params(&self) -> Result<BTreeMap<String, ParamsFact>> {
+        let path = Collection::INGRESS_CLASS_PARAMS.path(None);
+        match self.list_path(&path, None).await {
+            Ok((items, _)) => Ok(items
+                .iter()
+                .filter_map(convert::ingress_class_params)
+                .collect()),
+            Err(failure) if failure.is_unserved() => Ok(BTreeMap::new()),
+            Err(failure) => Err(failure.read("list IngressClassParams")),
+        }
     }
 
     async fn namespaces(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>> {

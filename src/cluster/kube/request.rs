@@ -57,6 +57,12 @@ impl Collection {
         "/apis/networking.k8s.io/v1",
         "ingressclasses",
     );
+    pub const INGRESS_CLASS_PARAMS: Self = Self::new(
+        "IngressClassParams",
+        "elbv2.k8s.aws",
+        "/apis/elbv2.k8s.aws/v1beta1",
+        "ingressclassparams",
+    );
     pub const LEASES: Self = Self::new(
         "Lease",
         "coordination.k8s.io",

@@ -37,6 +37,10 @@ fn cluster() -> FakeCluster {
         json!({"apiVersion": "v1", "kind": "Service",
                "metadata": {"name": "web", "namespace": "shop"},
                "spec": {"type": "NodePort", "ports": [{"port": 80, "targetPort": 8080}]}}),
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
+               "metadata": {"name": "alb"},
+               "spec": {"controller": "ingress.k8s.aws/alb", "parameters": {
+                   "apiGroup": "elbv2.k8s.aws", "kind": "IngressClassParams", "name": "all"}}}),
         json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
                "metadata": {"name": "web", "namespace": "shop",
                             "annotations": {OIDC: json!({"secretName": "client"}).to_string()}},

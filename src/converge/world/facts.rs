@@ -16,31 +16,55 @@ use crate::{
 
 /// The facts of the moment: the cluster's are read, AWS's kept from sweep to sweep.
 pub async fn facts(cx: &Context, manifests: &Manifests) -> (Facts, Vec<Gap>) {
-    let needs = Needs::of(manifests, &cx.world.settings(&cx.config));
+    let settings = cx.world.settings(&cx.config);
+    let of_git = Needs::of(manifests, &settings);
     let namespaces = manifests
         .ingresses
         .iter()
         .map(|ingress| ingress.namespace.clone())
         .collect::<BTreeSet<String>>();
-    cx.world.state().follows_pods = needs.endpoints;
     let wanted = observe::cluster::FactsWanted {
         service_namespaces: Some(namespaces.clone()),
         all_services: false,
         nodes: !manifests.ingresses.is_empty(),
-        endpoint_namespaces: match needs.endpoints {
-            true => namespaces,
+        endpoint_namespaces: match of_git.endpoints {
+            true => namespaces.clone(),
             false => BTreeSet::new(),
         },
         ingress_classes: !manifests.ingresses.is_empty(),
+        ingress_class_params: of_git.ingress_class_params,
         declared_classes: manifests
             .classes
             .iter()
             .map(|class| class.name.clone())
             .collect(),
-        namespaces: needs.namespaces,
-        secrets: needs.secrets.clone(),
+        namespaces: of_git.namespaces,
+        secrets: of_git.secrets.clone(),
     };
-    let (cluster, mut gaps) = observe::cluster::facts(&*cx.cluster, &wanted).boxed().await;
+    let (mut cluster, mut gaps) = observe::cluster::facts(&*cx.cluster, &wanted).boxed().await;
+    // Classes and Services that only the cluster holds ask for more.
+    let needs = Needs::with(manifests, &cluster, &settings);
+    let more = observe::cluster::FactsWanted {
+        endpoint_namespaces: match needs.endpoints && !of_git.endpoints {
+            true => namespaces,
+            false => BTreeSet::new(),
+        },
+        namespaces: needs.namespaces && !of_git.namespaces,
+        secrets: match needs.secrets == of_git.secrets {
+            true => BTreeSet::new(),
+            false => needs.secrets.clone(),
+        },
+        ..observe::cluster::FactsWanted::default()
+    };
+    if !more.is_nothing() {
+        if !more.secrets.is_empty() {
+            cluster.secrets = None;
+        }
+        let (found, unread) = observe::cluster::facts(&*cx.cluster, &more).boxed().await;
+        cluster = cluster.and(found);
+        gaps.extend(unread);
+    }
+    cx.world.state().follows_pods = needs.endpoints;
     let instances = cluster
         .nodes
         .as_deref()

@@ -17,7 +17,9 @@ use crate::{
         },
     },
     model::{
-        facts::{Facts, Node, SecurityGroupFact, ServiceFact, ServicePortFact, Subnet, Vpc},
+        facts::{
+            ClassFact, Facts, Node, SecurityGroupFact, ServiceFact, ServicePortFact, Subnet, Vpc,
+        },
         settings::{IamSettings, Settings},
     },
     problem::{Located, Origin},
@@ -99,6 +101,7 @@ pub fn service_fact(uid: &str, port: i32, node_port: u16) -> ServiceFact {
             port,
             target_port: json!("http"),
         }],
+        ..ServiceFact::default()
     }
 }
 
@@ -215,6 +218,15 @@ pub fn class(name: &str, controller: &str, is_default: bool) -> IngressClass {
         origin: at(1),
         name: name.into(),
         controller: controller.into(),
+        is_default,
+        parameters: None,
+    }
+}
+
+/// A class as the cluster holds it.
+pub fn class_fact(controller: &str, is_default: bool) -> ClassFact {
+    ClassFact {
+        controller: controller.to_owned(),
         is_default,
         parameters: None,
     }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{build, fixture::*};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         elb::{
             Condition, HealthCheck, Matcher, RuleAction, Target, TargetType, WeightedTargetGroup,
         },
-        facts::{Facts, LoadBalancerFact, Node},
+        facts::{AnnotationsFact, Facts, LoadBalancerFact, Node, ParametersFact, ParamsFact},
         net::{Permission, PermissionSource, Tags},
         settings::Settings,
     },

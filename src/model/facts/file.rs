@@ -13,8 +13,8 @@ use serde_json::Value;
 use serde_path_to_error::Segment;
 
 use super::{
-    CertificateFact, Facts, LoadBalancerFact, NamedArn, Node, PrefixListFact, SecretFact,
-    SecurityGroupFact, ServiceFact, Subnet, Vpc,
+    CertificateFact, ClassFact, Facts, LoadBalancerFact, NamedArn, Node, ParamsFact,
+    PrefixListFact, SecretFact, SecurityGroupFact, ServiceFact, Subnet, Vpc,
 };
 use crate::{
     id::{SecurityGroupId, SubnetId},
@@ -140,7 +140,10 @@ struct FactsFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     namespaces: Option<BTreeMap<String, BTreeMap<String, String>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ingress_classes: Option<BTreeMap<String, ClassEntry>>,
+    ingress_classes: Option<BTreeMap<String, ClassFact>>,
+    /// By name, each as its `spec`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ingress_class_params: Option<BTreeMap<String, Value>>,
 }
 
 /// A balancer that exists; one of a group of ours is told by `group` or by the tracking tags.
@@ -276,14 +279,6 @@ fn instance(id: &str) -> Node {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClassEntry {
-    controller: String,
-    #[serde(default)]
-    default: bool,
-}
-
 impl FactsFile {
     fn of(facts: &Facts) -> Self {
         let Facts {
@@ -313,6 +308,7 @@ impl FactsFile {
             secrets,
             namespaces,
             ingress_classes,
+            ingress_class_params,
         } = facts.clone();
         Self {
             account,
@@ -346,17 +342,10 @@ impl FactsFile {
             instance_groups,
             secrets,
             namespaces,
-            ingress_classes: ingress_classes.map(|classes| {
-                let entries = classes.into_iter().map(|(name, (controller, default))| {
-                    (
-                        name,
-                        ClassEntry {
-                            controller,
-                            default,
-                        },
-                    )
-                });
-                entries.collect()
+            ingress_classes,
+            ingress_class_params: ingress_class_params.map(|params| {
+                let params = params.into_iter();
+                params.map(|(name, fact)| (name, fact.spec)).collect()
             }),
         }
     }
@@ -402,11 +391,14 @@ impl FactsFile {
             account_limits: self.account_limits,
             secrets: self.secrets,
             namespaces: self.namespaces,
-            ingress_classes: self.ingress_classes.map(|classes| {
-                classes
-                    .into_iter()
-                    .map(|(name, class)| (name, (class.controller, class.default)))
-                    .collect()
+            ingress_classes: self.ingress_classes,
+            ingress_class_params: self.ingress_class_params.map(|params| {
+                let params = params.into_iter();
+                let read = params.map(|(name, spec)| {
+                    let fact = ParamsFact::new(&name, spec);
+                    (name, fact)
+                });
+                read.collect()
             }),
         }
     }

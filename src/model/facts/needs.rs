@@ -14,7 +14,7 @@ use crate::{
             options::{ForwardTo, RuleAction},
             value::{Protocol, Scheme, TargetType},
         },
-        ingress::{IngressClassParams, IngressClassParamsSpec},
+        ingress::{CONTROLLER, IngressClassParams, IngressClassParamsSpec},
     },
     model::settings::Settings,
 };
@@ -45,6 +45,8 @@ pub struct Needs {
     pub account_limits: bool,
     /// Labels of namespaces that git does not hold.
     pub namespaces: bool,
+    /// IngressClassParams: a class of git names some that git does not hold.
+    pub ingress_class_params: bool,
     /// `namespace/name` of Secrets that sign-in names, git's too: only the cluster tells which version of one it is.
     pub secrets: BTreeSet<String>,
 }
@@ -101,28 +103,51 @@ impl Needs {
             prefix_lists: true,
             account_limits: true,
             namespaces: true,
+            ingress_class_params: false,
             secrets: BTreeSet::new(),
         }
     }
 
     pub fn of(manifests: &Manifests, settings: &Settings) -> Self {
-        let pods = targets_pods(manifests, settings);
+        Self::with(manifests, &Facts::default(), settings)
+    }
+
+    /// The same once the cluster's classes, their parameters and Services were read: what those ask for is needed too,
+    /// where git does not hold them.
+    pub fn with(manifests: &Manifests, cluster: &Facts, settings: &Settings) -> Self {
+        let params = params_by_class(manifests, cluster);
+        let services = live_services(manifests, cluster);
+        let is_ip = |options: &IngressOptions| {
+            good(&options.target_group.target_type) == Some(&TargetType::Ip)
+        };
+        let of_params = params.values().filter_map(|it| it.target_type.as_ref());
+        let live_pods = !manifests.ingresses.is_empty()
+            && (services.values().any(|options| is_ip(options))
+                || of_params.into_iter().any(|it| it.value == TargetType::Ip));
+        let pods = live_pods || targets_pods(manifests, settings);
         let mut needs = Self {
             eks: !manifests.iam_service_accounts.is_empty(),
             vpc_cidrs: pods,
             endpoints: pods,
             account_limits: may_be_many(manifests),
+            ingress_class_params: names_foreign_params(manifests),
             ..Self::default()
         };
-        let params = params_by_class(manifests);
+        let default = default_class(manifests, cluster);
         for ingress in &manifests.ingresses {
             let class = ingress.class_name.as_ref().map(|name| name.value.as_str());
+            let class = class.or(default);
             let params = class.and_then(|class| params.get(class)).copied();
             needs.ingress(ingress, params, manifests, settings);
         }
         for service in &manifests.services {
             let namespace = &service.reference.namespace;
             needs.sign_in(namespace, &service.options);
+        }
+        for (key, options) in services {
+            if let Some((namespace, _)) = key.split_once('/') {
+                needs.sign_in(namespace, options);
+            }
         }
         needs
     }
@@ -229,20 +254,63 @@ fn good<T>(setting: &Option<Setting<T>>) -> Option<&T> {
     setting.as_ref().and_then(Setting::good)
 }
 
-fn params_by_class(manifests: &Manifests) -> BTreeMap<&str, &IngressClassParamsSpec> {
-    let by_name: BTreeMap<&str, &IngressClassParams> = manifests
-        .params
-        .iter()
-        .map(|params| (params.name.as_str(), &**params))
-        .collect();
-    manifests
-        .classes
-        .iter()
-        .filter_map(|class| {
-            let (_, _, name) = &class.parameters.as_ref()?.value;
-            Some((class.name.as_str(), &by_name.get(name.as_str())?.spec))
-        })
+/// Whether a class of git has parameters that git does not hold.
+fn names_foreign_params(manifests: &Manifests) -> bool {
+    let classes = manifests.classes.iter();
+    let mut names = classes
+        .filter(|class| class.controller == CONTROLLER)
+        .filter_map(|class| Some(&class.parameters.as_ref()?.value.2));
+    names.any(|name| manifests.params.iter().all(|params| params.name != *name))
+}
+
+/// Of git and of the cluster, git first.
+fn params_by_class<'a>(
+    manifests: &'a Manifests,
+    cluster: &'a Facts,
+) -> BTreeMap<&'a str, &'a IngressClassParamsSpec> {
+    let live = cluster.ingress_class_params.iter().flatten();
+    let live = live.filter_map(|(name, fact)| Some((name.as_str(), &**fact.read.as_ref().ok()?)));
+    let in_git = manifests.params.iter();
+    let in_git = in_git.map(|params| (params.name.as_str(), &**params));
+    let by_name: BTreeMap<&str, &IngressClassParams> = live.chain(in_git).collect();
+    let live = cluster.ingress_classes.iter().flatten();
+    let live = live.filter_map(|(class, fact)| {
+        Some((class.as_str(), fact.parameters.as_ref()?.name.as_str()))
+    });
+    let in_git = manifests.classes.iter().filter_map(|class| {
+        let (_, _, name) = &class.parameters.as_ref()?.value;
+        Some((class.name.as_str(), name.as_str()))
+    });
+    live.chain(in_git)
+        .filter_map(|(class, name)| Some((class, &by_name.get(name)?.spec)))
         .collect()
+}
+
+/// The class of Ingresses that name none.
+fn default_class<'a>(manifests: &'a Manifests, cluster: &'a Facts) -> Option<&'a str> {
+    let mut in_git = manifests.classes.iter();
+    let of_git = in_git.find(|class| class.is_default);
+    let mut live = cluster.ingress_classes.iter().flatten();
+    of_git
+        .map(|class| class.name.as_str())
+        .or_else(|| Some(live.find(|(_, class)| class.is_default)?.0.as_str()))
+}
+
+/// What Services that git does not hold are annotated with, by `namespace/name`.
+fn live_services<'a>(
+    manifests: &Manifests,
+    cluster: &'a Facts,
+) -> BTreeMap<&'a str, &'a IngressOptions> {
+    let services = cluster.services.as_deref().into_iter().flatten();
+    let mut annotated: BTreeMap<&str, &IngressOptions> = services
+        .filter_map(|(key, fact)| Some((key.as_str(), fact.annotations.options()?)))
+        .collect();
+    if !annotated.is_empty() {
+        for service in &manifests.services {
+            annotated.remove(service.reference.to_string().as_str());
+        }
+    }
+    annotated
 }
 
 /// ingress-model §4.2: an HTTPS port, and nobody names a certificate.

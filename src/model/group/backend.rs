@@ -101,9 +101,12 @@ pub fn tell_missing(
 }
 
 impl<'a> View<'a> {
-    /// Its annotations under our prefix, where git holds it.
+    /// Its annotations under our prefix: git's, and the cluster's where git does not hold it.
     pub fn options(&self) -> Option<&'a IngressOptions> {
-        self.document.map(|service| &service.options)
+        match self.document {
+            Some(service) => Some(&service.options),
+            None => self.fact?.annotations.options(),
+        }
     }
 
     pub fn uid(&self) -> Later<&'a str> {

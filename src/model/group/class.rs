@@ -8,7 +8,8 @@ use crate::{
         Ingress, IngressClass, IngressClassParams,
         ingress::{CONTROLLER, LabelSelector},
     },
-    problem::{Located, Problem, codes, nearest::did_you_mean},
+    model::facts::ClassFact,
+    problem::{Located, Origin, Problem, codes, nearest::did_you_mean},
     shared::Shared,
 };
 
@@ -73,7 +74,9 @@ fn named_class<'a>(ingress: &Ingress, wanted: &Located<String>, whole: &Whole<'a
         );
     };
     match classes.get(name) {
-        Some((controller, _)) if controller == CONTROLLER => Class::Ours(None),
+        Some(class) if class.controller == CONTROLLER => {
+            of_cluster(ingress, name, class, &wanted.origin, whole)
+        }
         Some(_) => Class::Foreign,
         None => {
             let in_git = whole.manifests.classes.iter();
@@ -92,18 +95,13 @@ fn named_class<'a>(ingress: &Ingress, wanted: &Located<String>, whole: &Whole<'a
 
 fn default_class<'a>(ingress: &Ingress, whole: &Whole<'a>) -> Class<'a> {
     let in_git = whole.manifests.classes.iter();
-    let mut defaults: BTreeMap<&str, (&str, Option<&'a IngressClass>)> = in_git
+    let mut defaults: BTreeMap<&str, Default<'a>> = in_git
         .filter(|class| class.is_default)
-        .map(|class| {
-            (
-                class.name.as_str(),
-                (class.controller.as_str(), Some(class)),
-            )
-        })
+        .map(|class| (class.name.as_str(), Default::InGit(class)))
         .collect();
-    for (name, (controller, is_default)) in whole.facts.ingress_classes.iter().flatten() {
-        if *is_default && class_in_git(name, whole).is_none() {
-            defaults.insert(name, (controller, None));
+    for (name, class) in whole.facts.ingress_classes.iter().flatten() {
+        if class.is_default && class_in_git(name, whole).is_none() {
+            defaults.insert(name, Default::InCluster(name, class));
         }
     }
     if defaults.len() > 1 {
@@ -122,12 +120,44 @@ fn default_class<'a>(ingress: &Ingress, whole: &Whole<'a>) -> Class<'a> {
         ));
     }
     match defaults.into_values().next() {
-        Some((_, Some(class))) => of_git(ingress, class, whole),
-        Some((CONTROLLER, None)) => Class::Ours(None),
-        Some(_) => Class::Foreign,
+        Some(Default::InGit(class)) => of_git(ingress, class, whole),
+        Some(Default::InCluster(name, class)) if class.controller == CONTROLLER => {
+            of_cluster(ingress, name, class, &ingress.origin, whole)
+        }
+        Some(Default::InCluster(..)) => Class::Foreign,
         None if whole.facts.ingress_classes.is_none() => Class::Undecided,
         None if whole.settings.ingress_class.is_empty() => Class::Ours(None),
         None => Class::Foreign,
+    }
+}
+
+/// The class that holds where an Ingress names none.
+enum Default<'a> {
+    InGit(&'a IngressClass),
+    InCluster(&'a str, &'a ClassFact),
+}
+
+/// A class of ours that only the cluster holds, with its parameters.
+fn of_cluster<'a>(
+    ingress: &Ingress,
+    name: &str,
+    class: &ClassFact,
+    origin: &Origin,
+    whole: &Whole<'a>,
+) -> Class<'a> {
+    let Some(parameters) = &class.parameters else {
+        return Class::Ours(None);
+    };
+    let asked = Asked {
+        class: name,
+        origin,
+        group: &parameters.api_group,
+        kind: &parameters.kind,
+        name: &parameters.name,
+    };
+    match params_of(ingress, asked, whole) {
+        Ok(params) => Class::Ours(Some(params)),
+        Err(problem) => Class::Invalid(problem),
     }
 }
 
@@ -136,58 +166,97 @@ fn of_git<'a>(ingress: &Ingress, class: &'a IngressClass, whole: &Whole<'a>) -> 
     if class.controller != CONTROLLER {
         return Class::Foreign;
     }
-    match params_of(ingress, class, whole) {
-        Ok(params) => Class::Ours(params),
+    let Some(parameters) = &class.parameters else {
+        return Class::Ours(None);
+    };
+    let (group, kind, name) = &parameters.value;
+    let asked = Asked {
+        class: &class.name,
+        origin: &parameters.origin,
+        group,
+        kind,
+        name,
+    };
+    match params_of(ingress, asked, whole) {
+        Ok(params) => Class::Ours(Some(params)),
         Err(problem) => Class::Invalid(problem),
     }
 }
 
+/// The parameters that a class names, with the place that says so.
+#[derive(Clone, Copy)]
+struct Asked<'s> {
+    class: &'s str,
+    origin: &'s Origin,
+    group: &'s str,
+    kind: &'s str,
+    name: &'s str,
+}
+
 fn params_of<'a>(
     ingress: &Ingress,
-    class: &'a IngressClass,
+    asked: Asked<'_>,
     whole: &Whole<'a>,
-) -> Result<Option<&'a Shared<IngressClassParams>>, Box<Problem>> {
-    let Some(parameters) = &class.parameters else {
-        return Ok(None);
-    };
-    let wrong = |message: String, hint: Option<String>| {
-        let origin = parameters.origin.clone();
-        let mut problem = Problem::new(codes::BAD_CLASS, origin, message).of(object_name(ingress));
+) -> Result<&'a Shared<IngressClassParams>, Box<Problem>> {
+    let Asked {
+        class,
+        origin,
+        group,
+        kind,
+        name,
+    } = asked;
+    let wrong = |code: &str, message: String, hint: Option<String>| {
+        let mut problem = Problem::new(code, origin.clone(), message).of(object_name(ingress));
         problem.hint = hint;
         problem.also = Some(ingress.origin.clone());
         Box::new(problem)
     };
-    let (group, kind, name) = &parameters.value;
     if group != PARAMS_GROUP || kind != PARAMS_KIND {
         return Err(wrong(
+            codes::BAD_CLASS,
             format!(
-                "the parameters of IngressClass `{}` are of kind `{kind}` in group `{group}`",
-                class.name
+                "the parameters of IngressClass `{class}` are of kind `{kind}` in group `{group}`"
             ),
             Some(format!(
                 "they are of kind {PARAMS_KIND} in group {PARAMS_GROUP}"
             )),
         ));
     }
-    let candidates = whole.manifests.params.iter();
-    let found = candidates
-        .filter(|params| &params.name == name)
+    let what = || format!("{PARAMS_KIND} `{name}`, which IngressClass `{class}` names,");
+    let in_git = whole.manifests.params.iter();
+    let found = in_git
+        .filter(|params| params.name == name)
         .min_by_key(|params| &params.origin);
-    let Some(params) = found else {
-        let known = whole.manifests.params.iter();
-        let known: BTreeSet<&str> = known.map(|params| params.name.as_str()).collect();
-        return Err(wrong(
-            format!(
-                "{PARAMS_KIND} `{name}`, which IngressClass `{}` names, does not exist",
-                class.name
-            ),
-            did_you_mean(name, known),
-        ));
+    let params = match (found, &whole.facts.ingress_class_params) {
+        (Some(params), _) => params,
+        (None, None) => {
+            let message = format!("{} is not in git, and was not looked up", what());
+            return Err(wrong(codes::FACT_MISSING, message, None));
+        }
+        (None, Some(in_cluster)) => match in_cluster.get(name).map(|fact| &fact.read) {
+            Some(Ok(params)) => params,
+            Some(Err(reason)) => {
+                let message = format!("{} cannot be read whole: {reason}", what());
+                return Err(wrong(codes::FACT_MISSING, message, None));
+            }
+            None => {
+                let known = whole.manifests.params.iter();
+                let known: BTreeSet<&str> = known
+                    .map(|params| params.name.as_str())
+                    .chain(in_cluster.keys().map(String::as_str))
+                    .collect();
+                return Err(wrong(
+                    codes::BAD_CLASS,
+                    format!("{} does not exist", what()),
+                    did_you_mean(name, known),
+                ));
+            }
+        },
     };
     if let Some(selector) = &params.spec.namespace_selector {
         selects(ingress, params, selector, whole)?;
     }
-    Ok(Some(params))
+    Ok(params)
 }
 
 /// Whether the parameters' `namespaceSelector` takes the Ingress's namespace.

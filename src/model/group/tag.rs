@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     manifest::{
-        Service,
+        IngressOptions,
         annotation::{Setting, options::Map},
     },
     model::net::Tags,
@@ -93,10 +93,10 @@ pub fn own(
 pub fn target_group(
     input: &Input<'_>,
     member: MemberInput<'_>,
-    service: Option<&Service>,
+    service: Option<&IngressOptions>,
     report: &Report<'_>,
 ) -> Built<Tags> {
-    let of_service = service.and_then(|service| service.options.tags.as_ref());
+    let of_service = service.and_then(|options| options.tags.as_ref());
     let of_service = annotated(of_service, report);
     let of_ingress = annotated(member.options().tags.as_ref(), report);
     let mut tags = of_ingress?;

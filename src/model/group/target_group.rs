@@ -124,7 +124,7 @@ impl<'t, 'a> TargetGroups<'t, 'a> {
         let version = version.map(|it| it.copied().unwrap_or(ProtocolVersion::Http1));
         let health_check = from.health_check(target_type, protocol, version);
         let attributes = from.ask(|it| it.attributes.as_ref());
-        let tags = tag::target_group(self.input, member, ask.view.document, report);
+        let tags = tag::target_group(self.input, member, ask.view.options(), report);
         let is_ipv6 = ask.view.is_ipv6();
         let reachable = self.check_family(&from, is_ipv6);
         let control_port = from.control_port(target_type);

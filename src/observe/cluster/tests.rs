@@ -231,6 +231,45 @@ async fn facts_that_could_not_be_read_are_absent_and_the_rest_is_there() {
 }
 
 #[tokio::test]
+async fn parameters_are_read_where_a_class_of_the_cluster_has_some() {
+    let fake = FakeCluster::new();
+    let class = |name: &str, controller: &str| {
+        json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": name},
+            "spec": {"controller": controller, "parameters": {
+                "apiGroup": "elbv2.k8s.aws", "kind": "IngressClassParams", "name": "all",
+            }},
+        })
+    };
+    let params = json!({
+        "apiVersion": "elbv2.k8s.aws/v1beta1", "kind": "IngressClassParams", "metadata": {"name": "all"},
+        "spec": {"scheme": "internal"},
+    });
+    fake.put("kubectl", params);
+    fake.put("kubectl", class("nginx", "k8s.io/nginx"));
+    let wanted = FactsWanted {
+        ingress_classes: true,
+        ..FactsWanted::default()
+    };
+    let (found, gaps) = facts(&fake, &wanted).await;
+    assert_eq!((found.ingress_class_params, gaps), (None, vec![]));
+    fake.put("kubectl", class("alb", CONTROLLER));
+    let (found, gaps) = facts(&fake, &wanted).await;
+    assert_eq!(gaps, []);
+    let params = found.ingress_class_params.unwrap();
+    assert_eq!(params["all"].spec, json!({"scheme": "internal"}));
+    fake.fail(Fault {
+        on: "list IngressClassParams".to_owned(),
+        nth: 1,
+        error: lost("gone"),
+        after_effect: false,
+    });
+    let (found, gaps) = facts(&fake, &wanted).await;
+    assert_eq!(found.ingress_class_params, None);
+    assert_eq!(gaps[0].what, "IngressClassParams");
+}
+
+#[tokio::test]
 async fn ingresses_of_our_class_that_git_does_not_hold_are_foreign() {
     let fake = FakeCluster::new();
     let ours = ingress("ours", Some("aws"), json!({}));

@@ -19,7 +19,7 @@ fn the_controller_decides_and_the_name_does_not() {
 
 #[test]
 fn a_class_of_the_cluster_counts_like_one_of_git_and_git_wins() {
-    let in_cluster = |controller: &str| ("aws".to_owned(), (controller.to_owned(), false));
+    let in_cluster = |controller: &str| ("aws".to_owned(), class_fact(controller, false));
     assert!(is_ours(|manifests, facts, _| {
         manifests.classes.clear();
         facts.ingress_classes = Some([in_cluster("ingress.k8s.aws/alb")].into());
@@ -102,7 +102,7 @@ fn several_default_classes_are_a_problem() {
     let (_, problems) = wait_with(|manifests, facts| {
         manifests.ingresses[0].class_name = None;
         manifests.classes[0].is_default = true;
-        facts.ingress_classes = Some([("nginx".into(), ("k8s.io/nginx".into(), true))].into());
+        facts.ingress_classes = Some([("nginx".into(), class_fact("k8s.io/nginx", true))].into());
     });
     assert!(
         problems[0].contains("several default ones: aws, nginx"),
@@ -118,7 +118,7 @@ fn problems_that_waited_for_the_class_count_once_it_is_ours() {
         let problem = Problem::new("not-served", at(7), "groups are not served yet");
         manifests.ingresses[0].deferred = vec![problem];
         let mut facts = facts();
-        facts.ingress_classes = Some([("aws".into(), (controller.into(), false))].into());
+        facts.ingress_classes = Some([("aws".into(), class_fact(controller, false))].into());
         let result = built(&manifests, &facts);
         (
             result.is_rejected(),
@@ -131,17 +131,62 @@ fn problems_that_waited_for_the_class_count_once_it_is_ours() {
 }
 
 #[test]
-fn parameters_that_do_not_exist_are_refused() {
-    let (reason, _) = wait_with(|manifests, _| {
+fn parameters_that_do_not_exist_are_refused_and_unread_ones_are_waited_for() {
+    let named = |manifests: &mut Manifests| {
         let parameters = (
             "elbv2.k8s.aws".into(),
             "IngressClassParams".into(),
             "x".into(),
         );
         manifests.classes[0].parameters = Some(located(parameters));
+    };
+    let (reason, problems) = wait_with(|manifests, facts| {
+        named(manifests);
+        facts.ingress_class_params = Some(BTreeMap::new());
     });
     assert!(
         reason.contains("IngressClassParams `x`") && reason.contains("does not exist"),
         "{reason}"
     );
+    assert_eq!(problems.len(), 1);
+    let (reason, problems) = wait_with(|manifests, _| named(manifests));
+    assert!(reason.contains("was not looked up"), "{reason}");
+    assert_eq!(problems, Vec::<String>::new());
+}
+
+/// The scheme of the group when the class and its parameters are the cluster's only.
+fn scheme_with(spec: Option<Value>) -> Result<Scheme, String> {
+    let mut manifests = tutorial();
+    manifests.classes.clear();
+    let mut class = class_fact("ingress.k8s.aws/alb", false);
+    class.parameters = Some(ParametersFact {
+        api_group: "elbv2.k8s.aws".to_owned(),
+        kind: "IngressClassParams".to_owned(),
+        name: "x".to_owned(),
+    });
+    let mut facts = facts();
+    facts.ingress_classes = Some([("aws".to_owned(), class)].into());
+    facts.ingress_class_params =
+        spec.map(|spec| [("x".to_owned(), ParamsFact::new("x", spec))].into());
+    let result = built(&manifests, &facts);
+    match result.value.groups.get(GROUP) {
+        Some(group) => Ok(group.load_balancer.scheme),
+        None => {
+            let waiting = result.value.waiting.iter();
+            let reasons: Vec<&str> = waiting.map(|wait| wait.reason.as_str()).collect();
+            Err(reasons.join("; "))
+        }
+    }
+}
+
+#[test]
+fn parameters_that_only_the_cluster_holds_count() {
+    let internal = json!({"scheme": "internal"});
+    assert_eq!(scheme_with(Some(internal)), Ok(Scheme::Internal));
+    assert_eq!(scheme_with(Some(json!({}))), Ok(Scheme::InternetFacing));
+    let unread = scheme_with(None).unwrap_err();
+    assert!(unread.contains("was not looked up"), "{unread}");
+    // Of a field that is not known here nobody can tell what it asks for.
+    let newer = scheme_with(Some(json!({"frobnicate": true}))).unwrap_err();
+    assert!(newer.contains("cannot be read whole"), "{newer}");
 }

@@ -9,7 +9,7 @@ fn outside() -> (Manifests, Facts) {
     manifests.services.clear();
     manifests.classes.clear();
     let mut facts = facts();
-    let class = ("ingress.k8s.aws/alb".to_owned(), false);
+    let class = class_fact("ingress.k8s.aws/alb", false);
     facts.ingress_classes = Some([("aws".to_owned(), class)].into());
     (manifests, facts)
 }

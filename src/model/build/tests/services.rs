@@ -58,6 +58,27 @@ fn a_service_of_the_cluster_serves_without_being_in_git() {
 }
 
 #[test]
+fn annotations_of_a_service_of_the_cluster_count_and_those_of_git_win() {
+    let annotate = |facts: &mut Facts| {
+        let key = "alb.ingress.kubernetes.io/healthcheck-path".to_owned();
+        let services = facts.services.get_or_insert_default();
+        let app1 = services.get_mut("default/app1").expect("app1");
+        app1.annotations = AnnotationsFact::new([(key, "/up".to_owned())]);
+    };
+    let paths = |stack: GroupStack| -> BTreeSet<String> {
+        let target_groups = stack.target_groups.into_values();
+        target_groups.map(|it| it.spec.health_check.path).collect()
+    };
+    let of_cluster = group_with(|manifests, facts, _| {
+        manifests.services.clear();
+        annotate(facts);
+    });
+    assert_eq!(paths(of_cluster), ["/".to_owned(), "/up".to_owned()].into());
+    let of_git = group_with(|_, facts, _| annotate(facts));
+    assert_eq!(paths(of_git), ["/".to_owned()].into());
+}
+
+#[test]
 fn an_unknown_port_lists_those_there_are() {
     let (_, problems) = wait_with(|manifests, _| {
         manifests.services[0].ports[0].name = Some("web".into());

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::model::build::fixture;
+use crate::model::{build::fixture, facts::ParametersFact};
 
 fn example() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/facts.json");
@@ -109,8 +109,18 @@ fn facts_come_back_from_their_file() {
         )]
         .into(),
     );
-    facts.ingress_classes =
-        Some([("alb".to_owned(), ("ingress.k8s.aws/alb".to_owned(), true))].into());
+    let class = ClassFact {
+        controller: "ingress.k8s.aws/alb".to_owned(),
+        is_default: true,
+        parameters: Some(ParametersFact {
+            api_group: "elbv2.k8s.aws".to_owned(),
+            kind: "IngressClassParams".to_owned(),
+            name: "all".to_owned(),
+        }),
+    };
+    facts.ingress_classes = Some([("alb".to_owned(), class)].into());
+    let params = ParamsFact::new("all", json!({"scheme": "internal"}));
+    facts.ingress_class_params = Some([("all".to_owned(), params)].into());
     assert_eq!(read(&write(&facts)).unwrap(), facts);
     assert_eq!(read(&write(&Facts::default())).unwrap(), Facts::default());
 }

@@ -248,3 +248,36 @@ fn a_name_that_was_not_there_is_looked_up_again() {
     facts.security_groups.as_mut().unwrap().pop();
     assert!(!needs.finds_all_names(&facts));
 }
+
+#[test]
+fn what_only_the_cluster_holds_asks_for_more() {
+    let text = "apiVersion: networking.k8s.io/v1\nkind: Ingress\n\
+                metadata: { name: web, namespace: shop }\nspec: { ingressClassName: live }\n";
+    let files = [("web.yaml".into(), text.as_bytes().to_vec())];
+    let snapshot = crate::source::snapshot::Snapshot {
+        commit: None,
+        files: files.into(),
+    };
+    let manifests = crate::manifest::parse(&snapshot, &Default::default()).value;
+    let facts = crate::model::facts::file::read(&serde_json::json!({
+        "ingressClasses": {"live": {"controller": "ingress.k8s.aws/alb", "parameters":
+            {"apiGroup": "elbv2.k8s.aws", "kind": "IngressClassParams", "name": "all"}}},
+        "ingressClassParams": {"all": {
+            "scheme": "internet-facing", "wafv2AclName": "acl", "targetType": "ip",
+            "namespaceSelector": {"matchLabels": {"team": "web"}},
+        }},
+        "services": {"shop/app": {"annotations": {"alb.ingress.kubernetes.io/auth-idp-oidc":
+            "{\"issuer\":\"https://a.example\",\"authorizationEndpoint\":\"https://a.example/a\",\
+              \"tokenEndpoint\":\"https://a.example/t\",\"userInfoEndpoint\":\"https://a.example/u\",\
+              \"secretName\":\"client\"}"}}},
+    }))
+    .unwrap();
+    let settings = Settings::offline();
+    let of_git = Needs::of(&manifests, &settings);
+    assert!(!of_git.web_acls && !of_git.namespaces && !of_git.endpoints);
+    assert_eq!(of_git.schemes, [Scheme::Internal].into());
+    let all = Needs::with(&manifests, &facts, &settings);
+    assert!(all.web_acls && all.namespaces && all.endpoints);
+    assert_eq!(all.schemes, [Scheme::InternetFacing].into());
+    assert_eq!(all.secrets, named(&["shop/client"]));
+}
