@@ -63,7 +63,7 @@ fn sent(world: &World) -> Vec<String> {
 
 fn tells_nothing(world: &World, preview: &str) {
     let status = serde_json::to_string(&world.cx.reporter.status()).expect("JSON");
-    let applied = serde_json::to_string(&world.cx.store.applied()).expect("JSON");
+    let applied = format!("{:?}", world.cx.store.applied());
     let plans = format!("{:?}", world.plans_since(Default::default()));
     for text in [preview, &status, &applied, &plans] {
         for value in [FIRST, SECOND, "eneteef", "secondenetee"] {
