@@ -1,7 +1,6 @@
 //! What the tests of served annotations share: manifests as values, and what AWS holds in its API's own words.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use serde_json::json;
 
@@ -98,15 +97,13 @@ impl Scene {
         services: &[&str],
         change: impl FnOnce(&mut Value),
     ) -> (Scene, Value) {
-        // A seeded account is the same each time, its ids too.
-        static SEED: OnceLock<Value> = OnceLock::new();
         let scene = Scene::configured(NEVER, change);
-        let seed = SEED.get_or_init(|| scene.bed.dump_with_ids()["aws"].take());
+        let seed = scene.bed.dump_with_ids()["aws"].take();
         scene.put("class.yaml", &[class()]);
         for name in services {
             scene.put(&format!("{name}.yaml"), &[service(name, &[])]);
         }
-        (scene, seed.clone())
+        (scene, seed)
     }
 
     /// Writes documents into one file; JSON is YAML.
@@ -149,10 +146,14 @@ impl Scene {
             "SIGTERM ends it in order"
         );
         let mark = self.bed.proxy.mark();
+        let before = full_passes(&self.daemon);
         self.daemon.run(&self.bed);
+        self.eventually("a pass over everything", PATIENCE, |_| {
+            (full_passes(&self.daemon) > before).then_some(())
+        });
         self.daemon
-            .wait_for("the pass of a start", PATIENCE, |status| {
-                status["lastPass"]["trigger"] == "start" && status["pass"].is_null()
+            .wait_for("the end of that pass", PATIENCE, |status| {
+                status["pass"].is_null()
             });
         mark
     }
@@ -249,6 +250,19 @@ impl Scene {
         found.sort();
         found
     }
+}
+
+/// Passes that looked at everything and came to their end, by the log: the status tells only of the last of all passes,
+/// and an event of the cluster may start another one at any time.
+fn full_passes(daemon: &Daemon) -> usize {
+    let logs = daemon.logs();
+    let ended = logs
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    ended
+        .filter(|line| line["message"] == "pass ended" && line["end"] != "Interrupted")
+        .filter(|line| line["trigger"] == "start" || line["trigger"] == "sweep")
+        .count()
 }
 
 /// The writes to ELBv2, sorted. What the nodes let in follows node ports, which the cluster draws.
