@@ -132,17 +132,28 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Checks that parsing makes over the documents of git and that the builders make again with facts, at another place of the
+/// same object.
+const MADE_TWICE: &[&str] = &[
+    codes::NODE_PORT,
+    codes::SERVICE_PORT,
+    codes::SEVERAL_DEFAULT_CLASSES,
+    codes::WILDCARD_PATH,
+];
+
 /// Adds problems found later to those found before, without telling one mistake twice: where parsing has reported a check
 /// for an object, the same check of that object, made again with facts, adds nothing.
 pub fn merge(earlier: &mut Vec<Problem>, later: Vec<Problem>) {
-    let known: std::collections::BTreeSet<_> = earlier
-        .iter()
-        .filter_map(|problem| Some((problem.code.clone(), problem.object.clone()?)))
-        .collect();
-    earlier.extend(later.into_iter().filter(|problem| {
-        let object = problem.object.clone();
-        object.is_none_or(|object| !known.contains(&(problem.code.clone(), object)))
-    }));
+    let key = |problem: &Problem| {
+        let place = (!MADE_TWICE.contains(&problem.code.as_str())).then(|| problem.origin.clone());
+        Some((problem.code.clone(), problem.object.clone()?, place))
+    };
+    let known: std::collections::BTreeSet<_> = earlier.iter().filter_map(key).collect();
+    earlier.extend(
+        later
+            .into_iter()
+            .filter(|problem| key(problem).is_none_or(|key| !known.contains(&key))),
+    );
     earlier.sort();
     earlier.dedup();
 }
@@ -182,5 +193,17 @@ mod tests {
         merge(&mut all, later);
         let lines: Vec<u32> = all.iter().map(|problem| problem.origin.line).collect();
         assert_eq!(lines, [2, 7, 9]);
+    }
+
+    #[test]
+    fn a_second_mistake_of_one_kind_in_one_object_is_told_too() {
+        let mut all = vec![problem("bad-annotation", 7, "Ingress default/a")];
+        let later = vec![
+            problem("bad-annotation", 7, "Ingress default/a"),
+            problem("bad-annotation", 8, "Ingress default/a"),
+        ];
+        merge(&mut all, later);
+        let lines: Vec<u32> = all.iter().map(|problem| problem.origin.line).collect();
+        assert_eq!(lines, [7, 8]);
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         lbc,
         settings::Settings,
     },
-    problem::{Problem, Severity},
+    problem::{self, Problem, Severity},
     source::snapshot::Snapshot,
     yaml,
 };
@@ -212,8 +212,8 @@ pub fn of_files(
         (!touches_all && !is_unread).then_some((id, model))
     });
     let groups = groups.collect();
-    let mut problems = built.problems;
-    problems.extend(parsed.problems);
+    let mut problems = parsed.problems;
+    problem::merge(&mut problems, built.problems);
     build::settle(&mut problems);
     Rendered { groups, problems }
 }

@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::{
     Checks, IamServiceAccount, Ingress, IngressClass, IngressClassParams, Object, SecretShape,
     Service, ServiceAccount,
-    annotation::{self, Given},
+    annotation::Given,
     field::{Field, Report},
     ingress, irsa,
     kind::{self, ALBSYNC, ELBV2, NETWORKING},
-    name,
+    name, own,
     policy::Files,
     service, stored,
 };
@@ -154,7 +154,7 @@ fn object(field: &Field<'_>, context: Context<'_>, report: &mut Report) -> Optio
             map.insert("namespace".to_owned(), Value::String(namespace.clone()));
         }
     }
-    own_annotations(&reference, &metadata, report);
+    own::check(&reference, &metadata, report);
     let typed = typed(field, &group, &reference, &metadata, context, report);
     Some(Document {
         object: Shared::from(Object {
@@ -499,106 +499,6 @@ fn key_name(path: &str, key: &str, origin: Origin, report: &mut Report) {
             origin,
             format!("{path} cannot hold the key \"{key}\""),
             expected,
-        );
-    }
-}
-
-/// Checks what stands under `albsync.dev/`, and nearly there, on any object.
-fn own_annotations(reference: &ObjectRef, metadata: &Metadata, report: &mut Report) {
-    let is_iam = reference.group() == ALBSYNC;
-    let is_account = reference.group().is_empty() && reference.kind == "ServiceAccount";
-    for given in &metadata.annotations {
-        let Some((prefix, key)) = given.key.split_once('/') else {
-            continue;
-        };
-        if prefix == ALBSYNC {
-            own_annotation(given, key, is_iam, is_account, report);
-        } else if distance(prefix, ALBSYNC).is_some_and(|distance| distance <= 2) {
-            report.hinted(
-                codes::UNKNOWN_ANNOTATION,
-                given.key_origin.clone(),
-                format!(
-                    "the annotation {} is near one of ours and not read",
-                    given.key
-                ),
-                format!("did you mean \"{ALBSYNC}/{key}\"?"),
-            );
-        }
-    }
-    if reference.kind != "Ingress" && reference.kind != "Service" {
-        annotation::refuse_elsewhere(&metadata.annotations, &reference.kind, report);
-    }
-}
-
-/// What we read on every object.
-const ANYWHERE: &[&str] = &["prune", "adopt"];
-/// Read on `IAMServiceAccount` only.
-const ON_IAM: &[&str] = &["suspend"];
-/// Written by us, never by people.
-const WRITTEN: &[&str] = &["revision", "source"];
-/// irsa.md §9.1 form (a), and gitops G54: designed, not built.
-const LATER_ON_ACCOUNTS: &[&str] = &[
-    "iam",
-    "policy-arns",
-    "well-known",
-    "inline-policy-file",
-    "role-name",
-    "permissions-boundary-arn",
-    "max-session-duration",
-    "binding",
-    "deletion-policy",
-];
-
-fn own_annotation(given: &Given, key: &str, is_iam: bool, is_account: bool, report: &mut Report) {
-    let value = given.value.value.as_str();
-    let expected = match key {
-        "prune" => "disabled",
-        "adopt" => "true",
-        "suspend" if is_iam => {
-            if matches!(value, "true" | "false") {
-                return;
-            }
-            "true"
-        }
-        _ if WRITTEN.contains(&key) => {
-            report.hinted(
-                codes::MISPLACED_ANNOTATION,
-                given.key_origin.clone(),
-                format!("the annotation {} is written by albsync itself", given.key),
-                "remove it",
-            );
-            return;
-        }
-        "reconcile" => {
-            report.not_served(given.key_origin.clone(), &given.key);
-            return;
-        }
-        _ if is_account && LATER_ON_ACCOUNTS.contains(&key) => {
-            report.not_served(given.key_origin.clone(), &given.key);
-            return;
-        }
-        _ => {
-            let mut known = ANYWHERE.to_vec();
-            if is_iam {
-                known.extend(ON_IAM);
-            }
-            let mut problem = Problem::new(
-                codes::UNKNOWN_ANNOTATION,
-                given.key_origin.clone(),
-                format!("nothing reads the annotation {} here", given.key),
-            );
-            problem.hint = did_you_mean(key, known);
-            report.add(problem);
-            return;
-        }
-    };
-    if value != expected {
-        let value = if report.secret { "(hidden)" } else { value };
-        report.hinted(
-            codes::BAD_ANNOTATION,
-            given.value.origin.clone(),
-            format!("the annotation {} cannot be \"{value}\"", given.key),
-            format!("its value is \"{expected}\""),
         );
     }
 }

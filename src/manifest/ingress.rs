@@ -64,6 +64,11 @@ pub struct IngressRule {
     pub paths: Vec<IngressPath>,
 }
 
+/// The annotation of ours that says in which order a group's rules are evaluated (decision 4 of the spec).
+pub const ORDER: &str = "albsync.dev/order";
+/// Its values; the first holds where nobody says anything.
+pub const ORDERS: &[&str] = &["lbc", "specificity"];
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct IngressPath {
     pub origin: Origin,

@@ -26,6 +26,7 @@ pub mod ingress;
 pub mod irsa;
 mod kind;
 pub mod name;
+mod own;
 pub mod place;
 mod policy;
 pub mod service;

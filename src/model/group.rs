@@ -30,6 +30,7 @@ mod member;
 pub mod merge;
 pub mod mutual;
 pub mod optimize;
+mod order;
 pub mod port;
 mod reads;
 pub mod redirect;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     facts::Facts,
-    group::{Action, Certificate, GroupModel, TargetGroupRef},
+    group::{Action, Certificate, GroupModel, Rule, TargetGroupRef, split},
 };
 use crate::{
     manifest::annotation::value::{Condition, Patterns, TargetType},
@@ -24,6 +24,7 @@ const TARGET_GROUPS: &str = "target-groups-per-application-load-balancer";
 const TARGETS: &str = "targets-per-application-load-balancer";
 const ALL_TARGET_GROUPS: &str = "target-groups";
 const ACTION_TARGET_GROUPS: &str = "target-groups-per-action-on-application-load-balancer";
+const VALUES: &str = "condition-values-per-alb-rule";
 const WILDCARDS: &str = "condition-wildcards-per-alb-rule";
 
 /// What comes so near to a limit is told, in percent.
@@ -81,8 +82,8 @@ pub fn forecast(of: Forecast<'_>) -> Vec<Problem> {
             let of_rules = listener.rules.iter().flat_map(|rule| {
                 let object = member(group, rule.member);
                 let actions = actions(&of, &rule.actions, &rule.origin, &object);
-                let wildcards = wildcards(&of, &rule.conditions, &rule.origin, &object);
-                actions.into_iter().chain(wildcards)
+                let conditions = conditions(&of, rule, &object);
+                actions.into_iter().chain(conditions)
             });
             let object = member(group, 0);
             let default = actions(&of, &listener.default_actions, &listener.origin, &object);
@@ -208,14 +209,17 @@ fn member(group: &GroupModel, index: usize) -> String {
         .unwrap_or_default()
 }
 
-/// Default rules do not count.
+/// Default rules do not count; a rule that ALB takes only in parts counts as many.
 fn rules(group: &GroupModel) -> Vec<Thing<'_>> {
     let rules = group
         .listeners
         .values()
         .flat_map(|listener| &listener.rules);
     rules
-        .map(|rule| Thing::once(&rule.origin, member(group, rule.member)))
+        .map(|rule| Thing {
+            weight: split::parts_of(rule).len() as u64,
+            ..Thing::once(&rule.origin, member(group, rule.member))
+        })
         .collect()
 }
 
@@ -313,35 +317,44 @@ fn actions(
     })
 }
 
-/// Wildcards of one value: several values may be told apart in several rules, one cannot.
-fn wildcards(
-    of: &Forecast<'_>,
-    conditions: &[Condition],
-    origin: &Origin,
-    object: &str,
-) -> Option<Problem> {
-    let most = *of.limits.get(WILDCARDS)?;
-    let (count, value) = conditions
-        .iter()
-        .flat_map(patterns)
-        .map(|value| {
-            (
-                value.chars().filter(|c| matches!(c, '*' | '?')).count(),
-                value,
-            )
-        })
-        .max_by_key(|(count, _)| *count)?;
-    (u64::try_from(count).ok()? > most).then(|| {
-        Problem::new(
-            codes::QUOTA_EXCEEDED,
-            origin.clone(),
-            format!(
+/// Values and wildcards of each rule that ALB gets: what is too much for one rule has been dealt out to several.
+fn conditions(of: &Forecast<'_>, rule: &Rule, object: &str) -> Vec<Problem> {
+    let parts = split::parts_of(rule);
+    let most_of = |count: fn(&Rule) -> usize| parts.iter().map(count).max().unwrap_or_default();
+    let over = |limit: &str, count: usize| {
+        let most = *of.limits.get(limit)?;
+        (u64::try_from(count).ok()? > most).then_some(most)
+    };
+    let problem = |limit: &str, most: u64, message: String| {
+        Problem::new(codes::QUOTA_EXCEEDED, rule.origin.clone(), message)
+            .of(object)
+            .hint(format!("the account's limit {limit} is {most}"))
+    };
+    let mut problems = Vec::new();
+    let values = most_of(split::values);
+    if let Some(most) = over(VALUES, values) {
+        let message = format!(
+            "a rule has {values} values in its conditions, and {most} are allowed in a rule"
+        );
+        problems.push(problem(VALUES, most, message));
+    }
+    let count = most_of(split::wildcards_of);
+    if let Some(most) = over(WILDCARDS, count) {
+        let signs = |value: &String| value.matches(['*', '?']).count();
+        let richest = rule
+            .conditions
+            .iter()
+            .flat_map(patterns)
+            .max_by_key(|value| signs(value));
+        let message = match richest {
+            Some(value) if signs(value) == count => format!(
                 "the condition \"{value}\" has {count} wildcards, and {most} are allowed in a rule"
             ),
-        )
-        .of(object)
-        .hint(format!("the account's limit {WILDCARDS} is {most}"))
-    })
+            _ => format!("a rule has {count} wildcards, and {most} are allowed in a rule"),
+        };
+        problems.push(problem(WILDCARDS, most, message));
+    }
+    problems
 }
 
 /// The values of a condition that may hold wildcards.

@@ -20,12 +20,14 @@ use crate::{
 
 use super::{
     diff::{
-        elb::{actions_text, conditions_text},
         joined,
         net::permission_text,
+        words::{actions_text, conditions_text},
     },
     op::{Action, Cause, Difference, Held, Op, Plan, Stage},
 };
+
+mod detail;
 
 /// How a piece of the text is meant; a terminal may colour it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +126,9 @@ fn write_ops(out: &mut String, ops: &[Op], options: &TextOptions) -> fmt::Result
             for difference in shown(op) {
                 writeln!(out, "      {}", difference_line(difference))?;
             }
+            for line in detail::of(&op.action) {
+                writeln!(out, "      {line}")?;
+            }
         }
     }
     Ok(())
@@ -220,7 +225,9 @@ fn difference_line(difference: &Difference) -> String {
     } = difference;
     match (live, wanted) {
         (Some(live), Some(wanted)) => {
-            format!("{field}: {} → {}", shortened(live), shortened(wanted))
+            let same = alike(live, wanted);
+            let [live, wanted] = [live, wanted].map(|text| shortened_from(text, same));
+            format!("{field}: {live} → {wanted}")
         }
         (None, Some(wanted)) => format!("{field}: set to {}", shortened(wanted)),
         (Some(live), None) => format!("{field}: no longer {}", shortened(live)),
@@ -228,9 +235,11 @@ fn difference_line(difference: &Difference) -> String {
     }
 }
 
+/// Characters of a value that are shown.
+const LONGEST: usize = 160;
+
 /// Long values end in an ellipsis: a plan is read, not parsed.
 fn shortened(text: &str) -> String {
-    const LONGEST: usize = 160;
     let one_line = text.replace('\n', "\\n");
     match one_line.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &one_line[..end]),
@@ -238,8 +247,26 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// What one operation does, in one line.
-/// One operation in words.
+/// How many characters two long values may lose at their start, so that the first difference is among those shown.
+fn alike(live: &str, wanted: &str) -> usize {
+    const CONTEXT: usize = 40;
+    if live.chars().count().max(wanted.chars().count()) <= LONGEST {
+        return 0;
+    }
+    let pairs = live.chars().zip(wanted.chars());
+    let alike = pairs.take_while(|(a, b)| a == b).count();
+    alike.saturating_sub(CONTEXT)
+}
+
+fn shortened_from(text: &str, start: usize) -> String {
+    if start == 0 {
+        return shortened(text);
+    }
+    let rest: String = text.chars().skip(start).collect();
+    format!("…{}", shortened(&rest))
+}
+
+/// One operation in words, on one line.
 pub fn line(op: &Op) -> (Tone, String) {
     let thing = match op.resource.stack == StackId::Cluster {
         true => op.resource.name.clone(),

@@ -19,6 +19,7 @@ mod again;
 mod audit;
 mod collision;
 mod repository;
+mod values;
 
 use repository::{Repository, look_alikes, repositories};
 

@@ -2,9 +2,11 @@
 
 mod bugs;
 mod drift;
+mod encryption;
 mod fixture;
 mod held;
 mod life;
 mod random;
+mod security_groups;
 mod words;
 mod world;

@@ -1,9 +1,12 @@
 //! Plans as people read them.
 
-use albsync::plan::{
-    prepare,
-    render::{TextOptions, Tone, json, text},
-    route,
+use albsync::{
+    model::elb::{Rewrite, RuleAction, Transform},
+    plan::{
+        prepare,
+        render::{TextOptions, Tone, json, text},
+        route,
+    },
 };
 use serde_json::json;
 
@@ -127,4 +130,68 @@ fn every_piece_can_be_painted() {
         words.contains("  <+ create role mz-k8s-default-reader>  "),
         "{words}"
     );
+}
+
+#[test]
+fn what_differs_at_the_end_of_a_long_value_is_shown() {
+    let mut world = World::new();
+    let with_body = |body: String| {
+        let mut desired = shop(&[("/a", "one")]).desired();
+        let group = desired.groups.values_mut().next().unwrap();
+        let listener = group.listeners.values_mut().next().unwrap();
+        listener.spec.default_actions = vec![RuleAction::FixedResponse {
+            status_code: "503".to_owned(),
+            content_type: Some("text/plain".to_owned()),
+            message_body: Some(body),
+        }];
+        desired
+    };
+    let long = "x".repeat(500);
+    world.pass_desired(&with_body(format!("{long} today")));
+    let plan = world.plan(&with_body(format!("{long} tomorrow")), route);
+    let words = text(&plan, &TextOptions::default());
+    let shown = format!("default body: …{} today → …", "x".repeat(37));
+    assert!(words.contains(&shown), "{words}");
+    assert!(words.contains("x tomorrow\n"), "{words}");
+}
+
+#[test]
+fn a_new_thing_says_what_it_is_made_with() {
+    let world = World::new();
+    let mut wish = shop(&[("/a", "one")]);
+    wish.attributes
+        .insert("idle_timeout.timeout_seconds".to_owned(), "120".to_owned());
+    wish.tags.insert("team".to_owned(), "blue".to_owned());
+    let mut desired = wish.desired();
+    let group = desired.groups.values_mut().next().unwrap();
+    let listener = group.listeners.values_mut().next().unwrap();
+    listener.spec.attributes = [(
+        "routing.http.response.server.enabled".to_owned(),
+        "false".to_owned(),
+    )]
+    .into();
+    listener.rules[0].spec.transforms = vec![Transform::UrlRewrite {
+        rewrites: vec![Rewrite {
+            regex: "^/a".to_owned(),
+            replace: "/".to_owned(),
+        }],
+    }];
+    let target_group = group.target_groups.values_mut().next().unwrap();
+    target_group.spec.attributes = [("stickiness.enabled".to_owned(), "true".to_owned())].into();
+    let words = text(&world.plan(&desired, route), &TextOptions::default());
+    for expected in [
+        "      ipv4 in subnet-pub0, subnet-pub1, subnet-pub2\n",
+        "      security groups: the new ManagedLBSecurityGroup, the new backend-sg\n",
+        "      attribute idle_timeout.timeout_seconds: set to 120\n",
+        "      attribute routing.http.response.server.enabled: set to false\n",
+        "      attribute stickiness.enabled: set to true\n",
+        "      default action: answer 404\n",
+        "      instances (ipv4), HTTP (HTTP1) to port 30",
+        "      health check: HTTP / on traffic-port every 15 s, timeout 5 s, healthy after 2, unhealthy after 2, success 200\n",
+        "      rewrites: URL ^/a to /\n",
+        "      tags: team=blue\n",
+    ] {
+        assert!(words.contains(expected), "{expected:?} is not in\n{words}");
+    }
+    assert!(!words.contains("elbv2.k8s.aws/cluster"), "{words}");
 }

@@ -31,7 +31,8 @@ impl Reading<'_> {
     }
 
     pub fn int32_in(&mut self, range: RangeInclusive<i32>) -> Read<i32> {
-        let setting = self.int32();
+        let setting =
+            self.setting(|text, _| super::grammar::int32(text).map_err(|_| expected(&range)));
         self.limited(setting, |number| number_in(*number, &range))
     }
 
@@ -82,13 +83,15 @@ fn unless(is_fine: bool, expected: impl FnOnce() -> String) -> Wrong {
 }
 
 fn number_in(number: i32, range: &RangeInclusive<i32>) -> Wrong {
-    unless(range.contains(&number), || {
-        format!(
-            "it is a whole number from {} to {}",
-            range.start(),
-            range.end()
-        )
-    })
+    unless(range.contains(&number), || expected(range))
+}
+
+fn expected(range: &RangeInclusive<i32>) -> String {
+    format!(
+        "it is a whole number from {} to {}",
+        range.start(),
+        range.end()
+    )
 }
 
 /// `load-balancer-name`; more than 32 characters are refused by LBC too, when it builds.

@@ -43,14 +43,6 @@ impl Reading<'_> {
         self.setting(|text, _| grammar::boolean(text))
     }
 
-    pub fn int32(&mut self) -> Read<i32> {
-        self.setting(|text, _| grammar::int32(text))
-    }
-
-    pub fn int64(&mut self) -> Read<i64> {
-        self.setting(|text, _| grammar::int64(text))
-    }
-
     pub fn list(&mut self) -> Read<Vec<String>> {
         self.setting(|text, _| Ok(grammar::string_list(text)))
     }
@@ -158,6 +150,11 @@ impl Reading<'_> {
         problem
     }
 
+    /// What is wrong with a part of the value.
+    fn within(&self, message: &str) -> String {
+        format!("in the annotation {}, {message}", self.given.key)
+    }
+
     /// Reports what LBC takes and AWS does not, or what is hardly meant.
     pub fn beyond(&mut self, code: &str, message: String, hint: Option<String>) {
         let mut problem = self.problem(code, message);
@@ -190,7 +187,7 @@ pub(super) fn load_balancer_attributes(it: &mut Reading<'_>) -> Read<Map> {
         if of("enabled") == Some("true") && of("bucket").is_none_or(str::is_empty) {
             it.beyond(
                 codes::BAD_ATTRIBUTE,
-                format!("{log}.s3.enabled needs a bucket"),
+                it.within(&format!("{log}.s3.enabled needs a bucket")),
                 Some(format!("add {log}.s3.bucket")),
             );
         }
@@ -219,7 +216,7 @@ pub(super) fn listener_attributes(it: &mut Reading<'_>) -> Read<Map> {
 fn known_attributes(it: &mut Reading<'_>, map: &Map, check: fn(&str, &str) -> attribute::Checked) {
     for (key, value) in map {
         if let Err((message, hint)) = check(key, value) {
-            it.beyond(codes::BAD_ATTRIBUTE, message, hint);
+            it.beyond(codes::BAD_ATTRIBUTE, it.within(&message), hint);
         }
     }
 }
@@ -232,7 +229,7 @@ pub(super) fn tags(it: &mut Reading<'_>) -> Read<Map> {
     };
     for (key, value) in map {
         if let Some((message, hint)) = bad_tag(key, value) {
-            it.beyond(codes::BAD_TAG, message, Some(hint));
+            it.beyond(codes::BAD_TAG, it.within(&message), Some(hint));
         }
     }
     if map.len() > MAX_TAGS {
@@ -240,7 +237,7 @@ pub(super) fn tags(it: &mut Reading<'_>) -> Read<Map> {
             "{} tags are more than the {MAX_TAGS} that fit beside ours",
             map.len()
         );
-        it.beyond(codes::BAD_TAG, message, None);
+        it.beyond(codes::BAD_TAG, it.within(&message), None);
     }
     setting
 }

@@ -109,6 +109,17 @@ here, which `checks.lowered` makes a warning, and `--checks lbc` all of them.
 - **JSON**: as Go reads it. Keys may differ in case, texts and numbers may not stand for each other, nothing may follow.
   Keys that stand twice and keys that nobody reads are problems (LBC takes them in silence).
 
+## The order of rules
+
+Rules are evaluated in the order that LBC gives them: members by `group.order` and name, each Ingress as it is written.
+With the annotation `albsync.dev/order: specificity` on a member, whose others say the same or nothing, the narrower rule
+comes first: of members with one `group.order`, an exact host before one with wildcards before none; then an exact path
+before a pattern, of patterns (a Prefix path is one) that which spells out more before its first wildcard, and a regular
+expression last; then the rule with more conditions; then as LBC has it. `group.order` still wins over all of that.
+`albsync.dev/order: lbc` is what holds without it; `--checks lbc` reads neither.
+
+## What is refused
+
 An annotation that is misspelt, that stands where it is not read, or that has no effect is a problem too: an action that
 no backend names, attributes of a listener that is not there, TLS without an HTTPS port.
 ";

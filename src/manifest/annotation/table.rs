@@ -70,12 +70,14 @@ fn health_check_port(it: &mut Reading<'_>) -> Read<HealthCheckPort> {
 }
 
 fn session_timeout(it: &mut Reading<'_>) -> Read<i64> {
-    let setting = it.int64();
+    const EXPECTED: &str = "it is a number of seconds from 1 to 604800";
+    let setting =
+        it.setting(|text, _| super::grammar::int64(text).map_err(|_| EXPECTED.to_owned()));
     it.limited(setting, |seconds| {
         if (1..=604_800).contains(seconds) {
             return Vec::new();
         }
-        vec!["it is a number of seconds from 1 to 604800".to_owned()]
+        vec![EXPECTED.to_owned()]
     })
 }
 
@@ -134,7 +136,7 @@ pub const TABLE: &[Annotation] = &[
     row("mutual-authentication", Ingress, Json, "none", ExclusivePerPort, "Mutual TLS by port.", "[{\"port\":443,\"mode\":\"passthrough\"}]", |it, to| to.listener.mutual_authentication = listener::mutual_authentication(it)),
     family(row("listener-attributes.", Ingress, Map, "none", PerKey, "Attributes of the listener PROTOCOL-PORT.", "routing.http.response.server.enabled=false", |it, to| it.keep(&mut to.listener.attributes, read::listener_attributes))),
     row("create-acm-cert", Ingress, Boolean, "false", Own, "Asks ACM for a certificate of the Ingress's hosts.", "true", |it, to| to.listener.create_acm_cert = read::lenient_boolean(it)),
-    row("acm-pca-arn", Ingress, Text, "none", Own, "Private CA that signs the certificate.", "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/0a1b", |it, to| to.listener.acm_pca_arn = it.text()),
+    row("acm-pca-arn", Ingress, Text, "none", Own, "Private CA that signs the certificate.", "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/0a1b", |it, to| to.listener.acm_pca_arn = it.text_that(|text| text.is_empty() || text.starts_with("arn:"), "it is the ARN of an authority, which begins with `arn:`")),
     // Rules and actions
     family(row("actions.", Ingress, Json, "none", Own, "The action of the backend of that name, whose port is use-annotation.", "{\"type\":\"fixed-response\",\"fixedResponseConfig\":{\"statusCode\":\"503\"}}", |it, to| it.keep(&mut to.rule.actions, action::action))),
     family(row("conditions.", Ingress, Json, "none", Own, "Further conditions of all paths to the Service of that name.", "[{\"field\":\"source-ip\",\"sourceIpConfig\":{\"values\":[\"10.0.0.0/8\"]}}]", |it, to| it.keep(&mut to.rule.conditions, condition::conditions))),

@@ -190,17 +190,17 @@ fn bad_values_have_their_place() {
         (
             "load-balancer-attributes",
             "idle_timeout.timeout_seconds=0",
-            "6:57: problem[bad-attribute]: Ingress default/a: the attribute idle_timeout.timeout_seconds cannot be \"0\"; it is a number of seconds from 1 to 4000",
+            "6:57: problem[bad-attribute]: Ingress default/a: in the annotation alb.ingress.kubernetes.io/load-balancer-attributes, the attribute idle_timeout.timeout_seconds cannot be \"0\"; it is a number of seconds from 1 to 4000",
         ),
         (
             "load-balancer-attributes",
             "idle_timeout.timeout_second=60",
-            "6:57: problem[bad-attribute]: Ingress default/a: load balancers have no attribute \"idle_timeout.timeout_second\"; did you mean \"idle_timeout.timeout_seconds\"?",
+            "6:57: problem[bad-attribute]: Ingress default/a: in the annotation alb.ingress.kubernetes.io/load-balancer-attributes, load balancers have no attribute \"idle_timeout.timeout_second\"; did you mean \"idle_timeout.timeout_seconds\"?",
         ),
         (
             "load-balancer-attributes",
             "access_logs.s3.enabled=true",
-            "6:57: problem[bad-attribute]: Ingress default/a: access_logs.s3.enabled needs a bucket; add access_logs.s3.bucket",
+            "6:57: problem[bad-attribute]: Ingress default/a: in the annotation alb.ingress.kubernetes.io/load-balancer-attributes, access_logs.s3.enabled needs a bucket; add access_logs.s3.bucket",
         ),
         (
             "load-balancer-attributes",
@@ -215,17 +215,17 @@ fn bad_values_have_their_place() {
         (
             "tags",
             "aws:a=b",
-            "6:37: problem[bad-tag]: Ingress default/a: the tag key \"aws:a\" belongs to AWS; keys do not begin with `aws:`",
+            "6:37: problem[bad-tag]: Ingress default/a: in the annotation alb.ingress.kubernetes.io/tags, the tag key \"aws:a\" belongs to AWS; keys do not begin with `aws:`",
         ),
         (
             "tags",
             "ingress.k8s.aws/stack=b",
-            "6:37: problem[bad-tag]: Ingress default/a: the tag key \"ingress.k8s.aws/stack\" marks ownership and cannot be set; keys do not begin with `ingress.k8s.aws/`",
+            "6:37: problem[bad-tag]: Ingress default/a: in the annotation alb.ingress.kubernetes.io/tags, the tag key \"ingress.k8s.aws/stack\" marks ownership and cannot be set; keys do not begin with `ingress.k8s.aws/`",
         ),
         (
             "tags",
             "a=b*",
-            "6:37: problem[bad-tag]: Ingress default/a: the tag \"a\" cannot have the value \"b*\"; up to 256 letters, digits, blanks and _ . : / = + - @",
+            "6:37: problem[bad-tag]: Ingress default/a: in the annotation alb.ingress.kubernetes.io/tags, the tag \"a\" cannot have the value \"b*\"; up to 256 letters, digits, blanks and _ . : / = + - @",
         ),
     ];
     for (name, value, wanted) in table {

@@ -57,6 +57,12 @@ pub fn request(
 ) -> Built<Option<(String, CertificateRequest)>> {
     let settings = input.settings;
     let wanted = member.options().listener.create_acm_cert.as_ref();
+    if !settings.gates.enable_certificate_management
+        && let Some(setting) = wanted.filter(|setting| setting.good() == Some(&true))
+    {
+        let of = (member, &setting.origin);
+        report.closed(of, "create-acm-cert", "EnableCertificateManagement");
+    }
     // A text that is no boolean counts as false.
     let Some(setting) = wanted.filter(|setting| {
         setting.good() == Some(&true)

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     manifest::{
         Ingress, Manifests, SecretShape, Service, ServiceRef,
-        annotation::{IngressOptions, Setting},
+        annotation::{IngressOptions, PREFIX, Setting},
         ingress::IngressClassParams,
     },
     model::{
@@ -241,6 +241,23 @@ impl<'a> Report<'a> {
     pub fn refuse<T>(&self, problem: Problem) -> Built<T> {
         self.add(problem);
         Err(Refused)
+    }
+
+    /// Notes that an annotation has no effect because a feature gate is closed.
+    pub fn closed(&self, (member, origin): (MemberInput<'_>, &Origin), name: &str, gate: &str) {
+        self.add(
+            Problem::new(
+                codes::NO_EFFECT,
+                origin.clone(),
+                format!(
+                    "the annotation {PREFIX}/{name} has no effect: the feature gate {gate} is closed"
+                ),
+            )
+            .of(member.object())
+            .hint(format!(
+                "remove it, or set ingress.featureGates.{gate} in the configuration"
+            )),
+        );
     }
 
     /// Notes that a fact is needed that was not looked up.

@@ -224,7 +224,10 @@ fn prefixed(annotations: Value) -> Value {
     };
     let prefix = crate::manifest::annotation::PREFIX;
     map.into_iter()
-        .map(|(key, value)| (format!("{prefix}/{key}"), value))
+        .map(|(key, value)| match key.contains('/') {
+            true => (key, value),
+            false => (format!("{prefix}/{key}"), value),
+        })
         .collect::<serde_json::Map<_, _>>()
         .into()
 }

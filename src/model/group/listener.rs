@@ -7,6 +7,7 @@ use super::{
     build::Built,
     context::{GroupInput, Input, MemberInput, Reach, Refused, Report},
     merge::{self, GivenMap},
+    order::{self, Order},
     port::{Port, Ports},
     redirect, rule, tag,
     target_group::TargetGroups,
@@ -38,15 +39,17 @@ pub fn build_all(
     report: &Report<'_>,
 ) -> Built<Listeners> {
     let redirect = redirect::port(group, ports, report);
+    let order = order::of_group(group, report);
     let mut task = TargetGroups::new(input, group, reach, report);
     let mut listeners = BTreeMap::new();
-    let mut result = redirect.map(|_| ());
+    let mut result = redirect.and(order.map(|_| ()));
     for (number, port) in &ports.ports {
         if redirect.is_err() && port.protocol == Protocol::Http {
             // Whether anybody reads its rules is not known.
             continue;
         }
-        match build(&mut task, *number, port, redirect.unwrap_or_default()) {
+        let ways = (redirect.unwrap_or_default(), order.unwrap_or_default());
+        match build(&mut task, *number, port, ways) {
             Ok(listener) => {
                 listeners.insert(*number, listener);
             }
@@ -64,7 +67,7 @@ fn build(
     task: &mut TargetGroups<'_, '_>,
     number: u16,
     port: &Port,
-    redirect: Option<u16>,
+    (redirect, order): (Option<u16>, Order),
 ) -> Built<Listener> {
     let redirect = redirect.filter(|_| port.protocol == Protocol::Http);
     let default_actions = match redirect {
@@ -76,7 +79,7 @@ fn build(
     let attributes = attributes(task, number, port);
     let rules = match redirect {
         Some(_) => Ok(Vec::new()),
-        None => rule::build_all(task, number, port),
+        None => rule::build_all(task, number, port, order),
     };
     Ok(Listener {
         origin: port.origin.clone(),

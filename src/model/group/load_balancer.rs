@@ -264,6 +264,17 @@ fn name(
 /// Of the class's parameters only the first member's count, and they hide all annotations.
 fn capacity(input: &Input<'_>, group: &GroupInput<'_>, report: &Report<'_>) -> Built<Option<i32>> {
     if !input.settings.gates.lb_capacity_reservation {
+        for member in &group.members {
+            let setting = member.options().load_balancer.minimum_capacity.as_ref();
+            if let Some(setting) = setting {
+                let of = (*member, &setting.origin);
+                report.closed(
+                    of,
+                    "minimum-load-balancer-capacity",
+                    "LBCapacityReservation",
+                );
+            }
+        }
         return Ok(None);
     }
     let first = group.members.first().and_then(|member| member.params);

@@ -6,6 +6,7 @@ use super::{
     condition,
     context::{MemberInput, Refused},
     optimize::{self, Optimized},
+    order::{self, Order},
     port::Port,
     shadow, split, tag,
     target_group::TargetGroups,
@@ -18,12 +19,17 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// The members that listen there in group order, their `rules` as written, the paths of each entry sorted; then what the
-/// optimizer leaves.
+/// The members that listen there in group order, their `rules` as written, the paths of each entry sorted; put into the
+/// group's order; then what the optimizer leaves.
 ///
 /// # Errors
 /// A rule cannot be built; the others are looked at all the same.
-pub fn build_all(task: &mut TargetGroups<'_, '_>, number: u16, port: &Port) -> Built<Vec<Rule>> {
+pub fn build_all(
+    task: &mut TargetGroups<'_, '_>,
+    number: u16,
+    port: &Port,
+    order: Order,
+) -> Built<Vec<Rule>> {
     let mut rules = Vec::new();
     let mut result = Ok(());
     for index in &port.members {
@@ -43,6 +49,7 @@ pub fn build_all(task: &mut TargetGroups<'_, '_>, number: u16, port: &Port) -> B
         }
     }
     result?;
+    order::sort(order, task.group, &mut rules);
     let optimized = optimize::optimize(number, port.protocol, rules);
     if !task.report.is_lbc() {
         shadow::tell(task.group, &optimized, task.report);

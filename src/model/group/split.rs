@@ -3,7 +3,7 @@
 //! A rule is all of its conditions, a condition any of its values. So the values of a condition may be dealt out to rules
 //! that stand one behind the other: a request meets one of them exactly when it met the whole.
 
-use std::{collections::BTreeSet, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt};
 
 use super::{
     Rule,
@@ -121,6 +121,27 @@ pub fn split(rule: &Rule) -> Result<Vec<Rule>, TooMuch> {
             ..rule.clone()
         })
         .collect())
+}
+
+/// The rules that ALB gets of one; one that cannot be had in any way is left as it stands.
+pub fn parts_of(rule: &Rule) -> Cow<'_, [Rule]> {
+    if fits(rule) {
+        return Cow::Borrowed(std::slice::from_ref(rule));
+    }
+    match split(rule) {
+        Ok(parts) => Cow::Owned(parts),
+        Err(_) => Cow::Borrowed(std::slice::from_ref(rule)),
+    }
+}
+
+/// Values of all conditions of a rule.
+pub fn values(rule: &Rule) -> usize {
+    rule.conditions.iter().map(count).sum()
+}
+
+/// Wildcards of all conditions of a rule.
+pub fn wildcards_of(rule: &Rule) -> usize {
+    wildcards(&rule.conditions)
 }
 
 /// Methods and sources stand once in a rule: several conditions become what they have in common. `None`: nothing.

@@ -302,12 +302,13 @@ fn checked(
     let mut zones: BTreeMap<&str, &SubnetId> = BTreeMap::new();
     for subnet in &chosen {
         if let Some(other) = zones.insert(&subnet.az, &subnet.id) {
+            let message = match *other == subnet.id {
+                true => format!("{other} is named twice, by its id and by its name"),
+                false => format!("{other} and {} are both in zone {}", subnet.id, subnet.az),
+            };
             return report.refuse(
-                site.problem(format!(
-                    "{other} and {} are both in zone {}",
-                    subnet.id, subnet.az
-                ))
-                .hint("a balancer has one subnet in each zone"),
+                site.problem(message)
+                    .hint("a balancer has one subnet in each zone"),
             );
         }
     }

@@ -259,21 +259,22 @@ fn target_groups_of_others_count_for_the_balancer_and_targets_by_nodes() {
 }
 
 #[test]
-fn a_value_with_too_many_wildcards_is_told_and_many_values_are_not() {
+fn wildcards_are_counted_by_the_rule_that_alb_gets() {
     let with = |values: &[&str]| {
         let mut one = rule(10, 0);
         one.conditions = vec![Condition::PathPattern {
             values: Patterns::Values(values.iter().map(|value| (*value).into()).collect()),
         }];
         told(
-            &[(WILDCARDS, 2)],
+            &[(WILDCARDS, 5)],
             &group(vec![listener(vec![one], &[])], Vec::new()),
         )
     };
-    assert_eq!(with(&["/a*", "/b*", "/c*"]), []);
-    let over = with(&["/a", "/*/?/*"]);
+    // Seven in all, and no more than five in each of its rules.
+    assert_eq!(with(&["/a*?", "/b*?", "/c*?", "/d*"]), []);
+    let over = with(&["/a", "/*/?/*/*/*/*"]);
     assert!(
-        over[0].message.contains("\"/*/?/*\" has 3 wildcards"),
+        over[0].message.contains("\"/*/?/*/*/*/*\" has 6 wildcards"),
         "{over:#?}"
     );
 }
@@ -296,4 +297,22 @@ fn balancers_and_listeners_are_counted() {
         told(&[(BALANCERS, 0)], &model)[0].severity,
         Severity::Problem
     );
+}
+
+#[test]
+fn a_rule_that_alb_takes_in_parts_counts_as_many_rules() {
+    let mut long = rule(10, 0);
+    long.conditions = vec![Condition::HttpHeader {
+        name: "x".into(),
+        values: Patterns::Values((0..7).map(|number| format!("v{number}")).collect()),
+    }];
+    let model = group(vec![listener(vec![rule(9, 0), long], &[])], Vec::new());
+    let over = told(&[(RULES, 3)], &model);
+    assert_eq!(over[0].severity, Severity::Problem);
+    assert_eq!(over[0].origin, at(10));
+    assert!(over[0].message.contains("4 rules"), "{over:#?}");
+    // Seven values, dealt out to rules of three.
+    assert_eq!(told(&[(VALUES, 5)], &model), []);
+    let over = told(&[(VALUES, 2)], &model);
+    assert!(over[0].message.contains("a rule has 3 values"), "{over:#?}");
 }

@@ -8,8 +8,8 @@ use crate::{
         desired::Ref,
         elb::{
             Condition, HealthCheck, LoadBalancer, LoadBalancerSpec, Matcher, MutualAuthentication,
-            MutualMode, OidcClient, Patterns, QueryPair, Rewrite, RuleAction, TargetGroup,
-            TargetGroupSpec, Tls, TlsSpec, Transform, WeightedTargetGroup,
+            MutualMode, OidcClient, Patterns, RuleAction, TargetGroup, TargetGroupSpec, Tls,
+            TlsSpec, Transform, WeightedTargetGroup,
         },
     },
 };
@@ -85,7 +85,7 @@ pub fn same_actions(a: &[RuleAction], b: &[RuleAction]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_action(a, b))
 }
 
-fn same_action(a: &RuleAction, b: &RuleAction) -> bool {
+pub fn same_action(a: &RuleAction, b: &RuleAction) -> bool {
     match (a, b) {
         (
             RuleAction::Forward {
@@ -252,7 +252,7 @@ pub fn load_balancer(
     }
 }
 
-fn group_text(group: &Ref<SecurityGroupId>) -> String {
+pub fn group_text(group: &Ref<SecurityGroupId>) -> String {
     match group {
         Ref::Known(id) => id.to_string(),
         Ref::Output(id) => format!("the new {}", id.name),
@@ -326,7 +326,7 @@ pub fn tls(spec: Option<&TlsSpec>, live: &Tls) -> Vec<Difference> {
 }
 
 /// Every part of it, with what is left out filled in as AWS does: nothing said is off.
-fn mutual_text(mutual: Option<&MutualAuthentication>) -> String {
+pub fn mutual_text(mutual: Option<&MutualAuthentication>) -> String {
     let Some(mutual) = mutual else {
         return "off".to_owned();
     };
@@ -418,103 +418,11 @@ fn seconds(value: i32) -> String {
     format!("{value} s")
 }
 
-fn matcher_text(matcher: &Matcher) -> String {
+pub fn matcher_text(matcher: &Matcher) -> String {
     match matcher {
         Matcher::HttpCode(codes) => codes.clone(),
         Matcher::GrpcCode(codes) => format!("gRPC {codes}"),
     }
-}
-
-/// Conditions as people read them.
-pub fn conditions_text(conditions: &[Condition]) -> String {
-    joined(conditions.iter().map(|condition| match condition {
-        Condition::HostHeader { values } => format!("host {}", patterns_text(values)),
-        Condition::PathPattern { values } => format!("path {}", patterns_text(values)),
-        Condition::HttpHeader { name, values } => {
-            format!("header {name} {}", patterns_text(values))
-        }
-        Condition::HttpRequestMethod { values } => format!("method {}", values.join(" or ")),
-        Condition::QueryString { values } => {
-            let pair = |pair: &QueryPair| match &pair.key {
-                Some(key) => format!("{key}={}", pair.value),
-                None => pair.value.clone(),
-            };
-            format!(
-                "query {}",
-                values.iter().map(pair).collect::<Vec<_>>().join(" or ")
-            )
-        }
-        Condition::SourceIp { values } => format!("source {}", values.join(" or ")),
-        Condition::Other { text } => text.clone(),
-    }))
-}
-
-fn patterns_text(patterns: &Patterns) -> String {
-    match patterns {
-        Patterns::Values(texts) => texts.join(" or "),
-        Patterns::Regex(texts) => format!("like {}", texts.join(" or ")),
-    }
-}
-
-/// Rewrites as people read them.
-pub fn transforms_text(transforms: &[Transform]) -> String {
-    joined(transforms.iter().map(|transform| {
-        let (what, rewrites) = match transform {
-            Transform::UrlRewrite { rewrites } => ("URL", rewrites),
-            Transform::HostHeaderRewrite { rewrites } => ("host", rewrites),
-        };
-        let texts: Vec<String> = rewrites
-            .iter()
-            .map(|Rewrite { regex, replace }| format!("{regex} to {replace}"))
-            .collect();
-        format!("{what} {}", texts.join(" and "))
-    }))
-}
-
-/// Actions as people read them; `names` gives target groups their ids.
-pub fn actions_text(actions: &[RuleAction], names: &BTreeMap<Arn, String>) -> String {
-    let group = |group: &WeightedTargetGroup| match &group.arn {
-        Ref::Output(id) => id.name.clone(),
-        Ref::Known(arn) => names.get(arn).cloned().unwrap_or_else(|| arn.to_string()),
-    };
-    joined(actions.iter().map(|action| match action {
-        RuleAction::Forward {
-            target_groups,
-            stickiness_seconds,
-        } => {
-            let single = target_groups.len() == 1;
-            let targets: Vec<String> = target_groups
-                .iter()
-                .map(|target| match single {
-                    true => group(target),
-                    false => format!("{} (weight {})", group(target), target.weight),
-                })
-                .collect();
-            let sticky = stickiness_seconds
-                .map(|value| format!(", sticky for {value} s"))
-                .unwrap_or_default();
-            format!("forward to {}{sticky}", targets.join(" and "))
-        }
-        RuleAction::FixedResponse { status_code, .. } => format!("answer {status_code}"),
-        RuleAction::AuthenticateCognito {
-            user_pool_domain, ..
-        } => {
-            format!("sign in with Cognito ({user_pool_domain})")
-        }
-        RuleAction::AuthenticateOidc { issuer, .. } => format!("sign in with {issuer}"),
-        RuleAction::JwtValidation(jwt) => format!("check tokens of {}", jwt.issuer),
-        RuleAction::Redirect {
-            protocol,
-            host,
-            port,
-            path,
-            query,
-            status_code,
-        } => {
-            format!("redirect ({status_code}) to {protocol}://{host}:{port}{path}?{query}")
-        }
-        RuleAction::Other { text } => text.clone(),
-    }))
 }
 
 #[cfg(test)]

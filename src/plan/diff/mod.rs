@@ -13,6 +13,7 @@ pub mod elb;
 pub mod iam;
 pub mod net;
 pub mod priority;
+pub mod words;
 
 /// A difference of two texts.
 pub fn difference(
@@ -70,6 +71,14 @@ pub fn attributes(
         }
     }
     changes
+}
+
+/// What a new thing's attributes are set to.
+pub fn declared(attributes: &BTreeMap<String, String>) -> Vec<Difference> {
+    attributes
+        .iter()
+        .map(|(key, value)| difference(format!("attribute {key}"), None, value.clone()))
+        .collect()
 }
 
 /// Booleans come back in either case.

@@ -148,7 +148,8 @@ impl<'a> Group<'a> {
                         arn: Ref::Output(id.clone()),
                         attributes: spec.attributes.clone(),
                     };
-                    draft.op(&id, action, reason(cause, self.origin()), [create]);
+                    let set = diff::declared(&spec.attributes);
+                    draft.op(&id, action, because(cause, self.origin(), set), [create]);
                 }
             }
         }

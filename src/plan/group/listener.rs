@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     super::{
-        diff::{self, difference, elb},
+        diff::{self, difference, elb, words},
         draft::{Draft, because, reason, removed},
         op::{Action, Cause, Difference},
     },
@@ -29,10 +29,23 @@ impl<'a> Group<'a> {
         for (port, wanted) in &desired.listeners {
             let live = self.listeners.get(port).copied();
             match live {
-                Some(live) => self.mend_listener(draft, wanted, live),
-                None => self.create_listener(draft, wanted),
+                // Rules may sign in only while the listener is encrypted: they lose that before it becomes plain.
+                Some(live) if live.protocol == "HTTPS" && wanted.spec.protocol == "HTTP" => {
+                    let rules = draft.ops.len();
+                    self.build_rules(draft, wanted, Some(live), None);
+                    let rules = draft.since(rules);
+                    self.mend_listener(draft, wanted, live, &rules);
+                }
+                Some(live) => {
+                    let modified = self.mend_listener(draft, wanted, live, &BTreeSet::new());
+                    let first = modified.filter(|_| live.protocol != wanted.spec.protocol);
+                    self.build_rules(draft, wanted, Some(live), first);
+                }
+                None => {
+                    self.create_listener(draft, wanted);
+                    self.build_rules(draft, wanted, None, None);
+                }
             }
-            self.build_rules(draft, wanted, live);
         }
         let others = draft.since(first);
         for (port, live) in &self.listeners {
@@ -83,7 +96,8 @@ impl<'a> Group<'a> {
                 arn: Ref::Output(id.clone()),
                 attributes: wanted.spec.attributes.clone(),
             };
-            draft.op(&id, action, reason(cause, origin), [create]);
+            let set = diff::declared(&wanted.spec.attributes);
+            draft.op(&id, action, because(cause, origin, set), [create]);
         }
         let update = update(
             draft,
@@ -97,7 +111,14 @@ impl<'a> Group<'a> {
         draft.note_resource(&id, first, update);
     }
 
-    fn mend_listener(&self, draft: &mut Draft<'a>, wanted: &ListenerStack, live: &Listener) {
+    /// Returns the operation that modifies the listener itself, which waits for `before`.
+    fn mend_listener(
+        &self,
+        draft: &mut Draft<'a>,
+        wanted: &ListenerStack,
+        live: &Listener,
+        before: &BTreeSet<OpId>,
+    ) -> Option<OpId> {
         let id = ResourceId::listener(self.id, wanted.spec.port);
         let digest = digest(&wanted.spec);
         let first = draft.ops.len();
@@ -111,7 +132,7 @@ impl<'a> Group<'a> {
             (&spec.tags, &live.tags),
             (cause, origin),
         );
-        self.mend_encryption(draft, &id, (&spec, live), (cause, origin));
+        let modified = self.mend_encryption(draft, &id, (&spec, live), (cause, origin), before);
         let applied = draft
             .applied(&id)
             .map(|applied| applied.attributes.clone())
@@ -139,6 +160,7 @@ impl<'a> Group<'a> {
         );
         let update = with_clients(draft, &id, update, &wanted.spec.default_actions);
         draft.note_resource(&id, first, update);
+        modified
     }
 
     /// Protocol, default action and certificates: what is offered newly comes first, then what is the default, then what
@@ -149,7 +171,9 @@ impl<'a> Group<'a> {
         id: &ResourceId,
         (spec, live): (&ListenerSpec, &Listener),
         (cause, origin): (Cause, Option<&Origin>),
-    ) {
+        rules: &BTreeSet<OpId>,
+    ) -> Option<OpId> {
+        let mut modified = None;
         let plain = Tls::default();
         let live_tls = match live.protocol == spec.protocol {
             true => &live.tls,
@@ -185,11 +209,14 @@ impl<'a> Group<'a> {
         if !differences.is_empty() {
             let mut needs = self.fillers_of(draft, &spec.default_actions);
             needs.extend(&before);
+            needs.extend(rules);
             let action = Action::ModifyListener {
                 arn: live.arn.clone(),
                 spec: spec.clone(),
             };
-            before.insert(draft.op(id, action, because(cause, origin, differences), needs));
+            let op = draft.op(id, action, because(cause, origin, differences), needs);
+            before.insert(op);
+            modified = Some(op);
         }
         if !takes_certificates {
             let needs = before.clone();
@@ -203,6 +230,7 @@ impl<'a> Group<'a> {
             };
             draft.op(id, action, because(cause, origin, vec![what]), before);
         }
+        modified
     }
 
     /// What one ModifyListener mends.
@@ -223,11 +251,11 @@ impl<'a> Group<'a> {
         }
         if !elb::same_actions(&spec.default_actions, &live.default_actions) {
             let names = self.target_group_names();
-            differences.push(difference(
-                "default action",
-                elb::actions_text(&live.default_actions, &names),
-                elb::actions_text(&spec.default_actions, &names),
-            ));
+            let actions = words::actions(&live.default_actions, &spec.default_actions, &names);
+            differences.extend(actions.into_iter().map(|mut difference| {
+                difference.field = format!("default {}", difference.field);
+                difference
+            }));
         }
         differences.extend(elb::tls(spec.tls.as_ref(), &live.tls));
         differences.extend(client_differences(draft, id, &spec.default_actions));

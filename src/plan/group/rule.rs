@@ -20,8 +20,9 @@ use super::{
     super::{
         diff::{
             difference,
-            elb::{self, canonical_conditions, conditions_text, same_actions},
+            elb::{self, canonical_conditions, same_actions},
             priority::{self, Numbering},
+            words::{self, conditions_text, transforms_text},
         },
         draft::{Draft, because},
         op::{Action, Cause, Difference, Foreign},
@@ -59,6 +60,8 @@ struct Rules<'w, 'a> {
     port: u16,
     listener: Ref<Arn>,
     listener_id: ResourceId,
+    /// What turns the listener into one that takes these rules.
+    listener_ready: Option<OpId>,
     wanted: &'w [OrderedRule],
     ids: Vec<ResourceId>,
     /// Wanted rules with references put in.
@@ -75,8 +78,10 @@ impl<'a> Group<'a> {
         draft: &mut Draft<'a>,
         wanted: &ListenerStack,
         listener: Option<&'a Listener>,
+        listener_ready: Option<OpId>,
     ) {
-        let rules = self.sort_rules(draft, wanted, listener);
+        let mut rules = self.sort_rules(draft, wanted, listener);
+        rules.listener_ready = listener_ready;
         let overflow = self.overflow(draft, &rules);
         let mut before = BTreeSet::new();
         // At the limit of rules the surplus must go first, or nothing ever fits (lessons A10).
@@ -161,6 +166,7 @@ impl<'a> Group<'a> {
             port,
             listener: elb::resolve(&Ref::Output(listener_id.clone()), &draft.known),
             listener_id,
+            listener_ready: None,
             wanted: &wanted.rules,
             ids,
             resolved,
@@ -207,6 +213,7 @@ impl<'a> Group<'a> {
         );
         let mut needs = self.fillers_of(draft, &spec.actions);
         needs.extend(draft.creators.get(&rules.listener_id));
+        needs.extend(rules.listener_ready);
         needs.extend(before);
         let text = conditions_text(&spec.conditions);
         let action = Action::CreateRule {
@@ -244,7 +251,8 @@ impl<'a> Group<'a> {
         let mut differences = self.rule_differences(spec, live);
         differences.extend(client_differences(draft, id, &spec.actions));
         if !differences.is_empty() {
-            let needs = self.fillers_of(draft, &spec.actions);
+            let mut needs = self.fillers_of(draft, &spec.actions);
+            needs.extend(rules.listener_ready);
             let action = Action::ModifyRule {
                 arn: live.arn.clone(),
                 spec: spec.clone(),
@@ -282,17 +290,13 @@ impl<'a> Group<'a> {
         }
         if !same_actions(&wanted.actions, &live.actions) {
             let names = self.target_group_names();
-            differences.push(difference(
-                "action",
-                elb::actions_text(&live.actions, &names),
-                elb::actions_text(&wanted.actions, &names),
-            ));
+            differences.extend(words::actions(&live.actions, &wanted.actions, &names));
         }
         if !elb::same_transforms(&wanted.transforms, &live.transforms) {
             differences.push(difference(
                 "rewrites",
-                elb::transforms_text(&live.transforms),
-                elb::transforms_text(&wanted.transforms),
+                transforms_text(&live.transforms),
+                transforms_text(&wanted.transforms),
             ));
         }
         differences

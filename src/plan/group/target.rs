@@ -64,7 +64,8 @@ impl<'a> Group<'a> {
                 arn: Ref::Output(id.clone()),
                 attributes: spec.attributes.clone(),
             };
-            draft.op(&id, action, reason(cause, origin), [create]);
+            let set = diff::declared(&spec.attributes);
+            draft.op(&id, action, because(cause, origin, set), [create]);
         }
         if !spec.targets.is_empty() {
             let action = Action::RegisterTargets {

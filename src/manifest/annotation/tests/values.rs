@@ -59,7 +59,7 @@ fn words_and_numbers_are_exact() {
             ("", "it is none, oidc or cognito"),
         ],
     );
-    let number = "it is a whole number from -2147483648 to 2147483647";
+    let number = "it is a whole number from 5 to 300";
     refused(
         "bad-annotation",
         "healthcheck-interval-seconds",
@@ -88,10 +88,7 @@ fn words_and_numbers_are_exact() {
     refused(
         "bad-annotation",
         "auth-session-timeout",
-        &[(
-            "1d",
-            "it is a whole number from -9223372036854775808 to 9223372036854775807",
-        )],
+        &[("1d", "it is a number of seconds from 1 to 604800")],
     );
     assert_eq!(
         good("group.order", "+0008").group.order.unwrap().value,
@@ -652,7 +649,9 @@ fn attributes_are_those_that_elb_knows() {
         let (_, found) = read(suffix, value);
         assert_eq!(
             found,
-            [format!("a.yaml:1:1: problem[bad-attribute]: {wanted}")]
+            [format!(
+                "a.yaml:1:1: problem[bad-attribute]: in the annotation {PREFIX}/{suffix}, {wanted}"
+            )]
         );
     }
 }

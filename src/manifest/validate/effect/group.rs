@@ -1,6 +1,6 @@
 //! What takes its effect from the group as a whole, or from the class's parameters.
 
-use super::{Effects, Git, Params, good};
+use super::{Effects, Git, Params, good, ports};
 use crate::{
     manifest::{
         annotation::{PREFIX, grammar::string_list},
@@ -34,6 +34,24 @@ pub(super) fn of_group(effects: &mut Effects<'_>, params: Params<'_>, git: &Git<
         for suffix in suffixes {
             let why = "there is no frontend NLB";
             effects.idle(suffix, why, "add enable-frontend-nlb: \"true\"");
+        }
+    }
+    let mapping = good(ingress.options.frontend_nlb.listener_port_mapping.as_ref());
+    if said.frontend_nlb
+        && let Some(mapping) = mapping
+    {
+        let ports = ports(ingress, params);
+        let listens = |port: &String| {
+            ports.as_ref().is_none_or(|ports| {
+                port.parse()
+                    .map_or(true, |port: u16| ports.contains_key(&port))
+            })
+        };
+        let is_idle = |(_, alb): &(&String, &String)| !listens(alb);
+        if let Some((_, alb)) = mapping.iter().find(is_idle) {
+            let why = format!("the Ingress does not listen on {alb}");
+            let hint = "map ports of listen-ports, as NLB-PORT=ALB-PORT";
+            effects.idle("frontend-nlb-listener-port-mapping", &why, hint);
         }
     }
     if said.security_groups {
@@ -86,6 +104,15 @@ pub(super) fn of_params(effects: &mut Effects<'_>, name: &str, spec: &IngressCla
             spec.target_type
                 .as_ref()
                 .map(|it| it.value.as_str().to_owned()),
+        ),
+        (
+            "subnets",
+            spec.subnets
+                .as_ref()
+                .map(|subnets| match &subnets.value.ids {
+                    Some(ids) => ids.join(", "),
+                    None => "those with certain tags".to_owned(),
+                }),
         ),
         ("security-group-prefix-lists", list(&spec.prefix_lists)),
         ("wafv2-acl-arn", text(&spec.wafv2_acl_arn)),

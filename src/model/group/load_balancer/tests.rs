@@ -269,7 +269,10 @@ fn capacity_is_left_out_where_the_gate_is_off() {
         Some(900)
     );
     world.settings.gates.lb_capacity_reservation = false;
-    assert_eq!(world.group().load_balancer.minimum_capacity_units, None);
+    let told = world.refusals();
+    assert!(told[0].starts_with("no-effect: "), "{told:?}");
+    let (group, _) = world.lbc().warned();
+    assert_eq!(group.load_balancer.minimum_capacity_units, None);
 }
 
 #[test]

@@ -210,7 +210,7 @@ fn names_are_ids_or_tags_in_the_order_as_written() {
         ),
         (
             "subnet-1,name-of-subnet-1",
-            "network: subnet-1 and subnet-1 are both in zone a",
+            "network: subnet-1 is named twice, by its id and by its name",
         ),
         ("subnet-1", "network: only subnet-1 for the balancer"),
     ] {
