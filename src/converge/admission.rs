@@ -280,6 +280,7 @@ async fn check(
         .and_then(|record| record.digest);
     let mut found = raw.problems.clone();
     found.extend(load::asked_anew(cx, &raw.desired));
+    found.extend(load::still_needed(cx, &raw.manifests, &raw.desired));
     loop {
         let part = match found.iter().any(is_grave) {
             true => partial::admissible(cx, &raw, in_force, &found).await?,

@@ -189,6 +189,15 @@ pub fn asked_anew(cx: &Context, desired: &Desired) -> Vec<Problem> {
         .collect()
 }
 
+/// What a commit takes away from its own Ingresses.
+pub fn still_needed(cx: &Context, manifests: &Manifests, desired: &Desired) -> Vec<Problem> {
+    let mut problems = cx
+        .store
+        .read_applied(|applied| model::leaving::still_needed(manifests, desired, applied));
+    manifest::lower(&mut problems, &parse_options(&cx.config));
+    problems
+}
+
 /// The part of the configuration that shapes the model.
 pub fn settings(cx: &Context) -> Settings {
     cx.world.settings(&cx.config)

@@ -421,6 +421,7 @@ async fn build_parts(
     problem::merge(&mut problems, built.problems);
     let desired = built.value;
     problems.extend(load::asked_anew(cx, &desired));
+    problems.extend(load::still_needed(cx, &manifests, &desired));
     let (refused, unasked, looked) = world::dry_run(cx, files, &manifests, &desired).await;
     problems.extend(refused);
     Built {

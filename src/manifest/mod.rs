@@ -392,7 +392,7 @@ fn assemble(
 }
 
 /// Makes warnings of problems whose check is lowered and may be (decision 14 of the spec).
-fn lower(problems: &mut [Problem], options: &ParseOptions) {
+pub fn lower(problems: &mut [Problem], options: &ParseOptions) {
     for problem in problems {
         let Some(code) = codes::code(&problem.code) else {
             continue;

@@ -14,6 +14,7 @@ pub mod grounds;
 pub mod group;
 pub mod iam;
 pub mod lbc;
+pub mod leaving;
 pub mod net;
 pub mod object;
 pub mod observed;

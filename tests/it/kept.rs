@@ -199,6 +199,34 @@ fn a_commit_that_changes_the_member_itself_is_refused_while_its_service_is_gone(
 }
 
 #[test]
+fn a_commit_that_drops_a_service_under_its_own_ingress_is_refused() {
+    let world = World::new();
+    let tree = Tree::new();
+    let first = tree.commit(&world);
+    assert_eq!(world.pass(Trigger::Start, &first), PassEnd::Complete);
+    world.forget_writes();
+    let dropped = tree.without("services/cart.yaml");
+    world.pass(Trigger::Commit, &dropped.commit(&world));
+    let status = world.cx.reporter.status();
+    assert_eq!(status.in_force.map(|it| it.revision), Some(first));
+    let [problem] = &status.problems[..] else {
+        panic!("{:#?}", status.problems);
+    };
+    assert_eq!(problem.code, "unknown-service");
+    assert!(problem.message.contains("no longer in git"), "{problem}");
+    assert!(problem.origin.to_string().starts_with("shop/cart.yaml:"));
+    assert_eq!(world.writes(), NOTHING);
+    assert_eq!(paths(&world, "shop"), SHOP);
+
+    // Both at once leave together.
+    let both = dropped.without("shop/cart.yaml").commit(&world);
+    assert_eq!(world.pass(Trigger::Commit, &both), PassEnd::Complete);
+    let status = world.cx.reporter.status();
+    assert_eq!(status.in_force.map(|it| it.revision), Some(both));
+    assert!(world.cluster.object(&object("Service", "cart")).is_none());
+}
+
+#[test]
 fn a_service_that_was_never_there_refuses_the_commit() {
     let (world, tree, first) = world();
     let pay = ingress("pay", "shop", "ghost", &["/pay"], "");
