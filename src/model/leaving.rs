@@ -63,7 +63,7 @@ fn is_service(key: &ObjectKey) -> bool {
 }
 
 /// The Services that its rules, its default and its actions lead to, with the places that say so.
-fn backends(ingress: &Ingress) -> impl Iterator<Item = (&str, &Origin)> {
+pub(super) fn backends(ingress: &Ingress) -> impl Iterator<Item = (&str, &Origin)> {
     let paths = ingress.rules.iter().flat_map(|rule| &rule.paths);
     let plain = paths
         .map(|path| &path.backend)

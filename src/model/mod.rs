@@ -9,6 +9,7 @@ pub mod confine;
 pub mod desired;
 pub mod digest;
 pub mod elb;
+pub mod elsewhere;
 pub mod facts;
 pub mod grounds;
 pub mod group;

@@ -68,6 +68,39 @@ fn check_says_what_is_wrong_and_ends_with_4() {
 }
 
 #[test]
+fn check_warns_of_what_is_named_and_not_in_git() {
+    let directory = TempDir::new().expect("a directory");
+    let copy = |name: &str, change: &dyn Fn(String) -> String| {
+        let text = fs::read_to_string(format!("{}/{name}", tutorial())).expect("a file");
+        fs::write(directory.path().join(name), change(text)).expect("a file");
+    };
+    copy("app1.yaml", &|text| text);
+    copy("app2.yaml", &|text| text);
+    copy("ingress.yaml", &|text| {
+        text.replace("name: app2", "name: ap2")
+    });
+    copy("ingress-class.yaml", &|text| {
+        let parameters = "{apiGroup: elbv2.k8s.aws, kind: IngressClassParams, name: intern}";
+        format!("{text}  parameters: {parameters}\n")
+    });
+    let said = albsync(directory.path(), &["check"]);
+    assert_eq!(said.code, 0, "{}", said.out);
+    let lines: Vec<&str> = said.out.lines().collect();
+    let [class, service, _] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert!(class.starts_with("ingress-class.yaml:"), "{class}");
+    assert!(class.contains(
+        "warning[not-in-git]: IngressClass aws: IngressClassParams `intern` is not in git"
+    ));
+    assert!(service.starts_with("ingress.yaml:"), "{service}");
+    assert!(service.contains(
+        "warning[not-in-git]: Ingress default/app-aws-ingress: Service `ap2` is not in git"
+    ));
+    assert!(service.ends_with("did you mean \"app2\"?"), "{service}");
+}
+
+#[test]
 fn check_names_what_would_stay_as_it_is_where_groups_are_admitted_alone() {
     let directory = TempDir::new().expect("a directory");
     let config = "source: {url: https://git.example.com/manifests.git}\ncluster: {name: a}\naws: {region: eu-central-1}\n";
