@@ -116,7 +116,7 @@ pub fn inspect(args: &CheckArgs, config: Option<&Config>) -> Result<Findings, Cl
         &mut problems,
         model::build(&parsed.value, &Facts::default(), &settings).problems,
     );
-    problems.extend(model::elsewhere::references(&parsed.value));
+    problems.extend(model::elsewhere::references(&parsed.value, &options));
     problems.sort();
     problems.dedup();
     let by_group = config.is_some_and(|config| config.admission == Admission::Group);

@@ -3,31 +3,25 @@
 
 use super::leaving;
 use crate::{
-    manifest::{Ingress, IngressClass, Manifests, ingress::CONTROLLER},
+    manifest::{self, Ingress, Manifests, Ownership, ParseOptions, ingress::CONTROLLER},
     problem::{Origin, Problem, codes, nearest::nearest},
+    shared::Shared,
 };
 
 /// A warning for each Service and each IngressClassParams that is named and not in git. Only of Ingresses and classes that
 /// git alone makes ours.
-pub fn references(manifests: &Manifests) -> Vec<Problem> {
+pub fn references(manifests: &Manifests, options: &ParseOptions) -> Vec<Problem> {
     let classes = manifests.classes.iter();
-    let ours: Vec<&IngressClass> = classes
-        .filter(|class| class.controller == CONTROLLER)
-        .collect();
-    let params = ours.iter().filter_map(|class| {
+    let ours = classes.filter(|class| class.controller == CONTROLLER);
+    let params = ours.filter_map(|class| {
         let named = class.parameters.as_ref()?;
         let known = manifests.params.iter().map(|params| params.name.as_str());
         let object = format!("IngressClass {}", class.name);
         not_in_git("IngressClassParams", &named.value.2, known, &named.origin)
             .map(|it| it.of(object))
     });
-    let is_ours = |ingress: &&crate::shared::Shared<Ingress>| {
-        let by_name = |name: &str| ours.iter().any(|class| class.name == name);
-        match (&ingress.class_annotation, &ingress.class_name) {
-            (Some(annotation), _) => annotation.value == "alb",
-            (None, Some(name)) => by_name(&name.value),
-            (None, None) => ours.iter().any(|class| class.is_default),
-        }
+    let is_ours = |ingress: &&Shared<Ingress>| {
+        manifest::ownership(ingress, &manifests.classes, options) == Ownership::Ours
     };
     let services = manifests
         .ingresses

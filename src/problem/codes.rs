@@ -112,7 +112,7 @@ codes! {
     TARGET_GROUP "target-group" false: "A target group that cannot be made as asked: address family, health check, control port.";
     ODD_PARAMETER "odd-parameter" true beyond: "A value of IngressClassParams that LBC takes and that is hardly meant.";
     UNKNOWN_ACTION "unknown-action" true beyond: "A backend takes its action from an annotation that is missing.";
-    NOT_IN_GIT "not-in-git" true: "Named by an Ingress or a class, and not in git: told where only git is looked at, for the cluster may hold it.";
+    NOT_IN_GIT "not-in-git" false: "Named by an Ingress or a class, and not in git: told where only git is looked at, for the cluster may hold it.";
     UNKNOWN_SERVICE "unknown-service" true beyond: "A backend names a Service that is neither in git nor in the cluster.";
     NAME_COLLISION "name-collision" false beyond: "Two resources of one kind would get one name in AWS.";
     FACT_MISSING "fact-missing" false: "A fact of account or cluster is needed and was not looked up.";

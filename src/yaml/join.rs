@@ -10,7 +10,7 @@ use super::{
     load::{self, Content, Raw, RawKey},
     scalar,
 };
-use crate::problem::{Origin, Problem, codes};
+use crate::problem::{Problem, codes};
 
 /// Pairs the documents of both readers.
 pub(super) fn documents(
@@ -242,11 +242,7 @@ fn refused(file: &str, text: &str, raw: &Raw, error: &serde_yaml::Error) -> Prob
     let Some(location) = error.location() else {
         return disagree(file, raw.mark);
     };
-    let at = Origin::new(
-        file,
-        super::number(location.line()),
-        super::number(location.column()),
-    );
+    let at = load::place(file, text, location.line(), location.column());
     load::tab(file, text, location.line())
         .unwrap_or_else(|| Problem::new(codes::YAML_SYNTAX, at, "YAML 1.1 readers refuse this"))
 }

@@ -367,10 +367,26 @@ fn mark_of(span: Span) -> Mark {
     }
 }
 
+/// Where a reader found something wrong, both counted from 1. At the end of a text whose last line is not ended, readers
+/// name the line after it, which nobody can go to: then the end of the last line is meant.
+pub(super) fn place(file: &str, text: &str, line: usize, column: usize) -> Origin {
+    let lines: Vec<&str> = text.split('\n').flat_map(parts_at_returns).collect();
+    if line <= lines.len() {
+        return Origin::new(file, number(line.max(1)), number(column.max(1)));
+    }
+    let end = lines.last().map_or(0, |end| end.chars().count());
+    Origin::new(file, number(lines.len()), number(end + 1))
+}
+
+/// A carriage return alone ends a line too (YAML 1.2 §5.4).
+fn parts_at_returns(line: &str) -> impl Iterator<Item = &str> {
+    line.strip_suffix('\r').unwrap_or(line).split('\r')
+}
+
 /// What the scanner says, and where it is a tab: that.
 fn syntax(file: &str, text: &str, error: &ScanError) -> Problem {
     let line = error.marker().line();
-    let at = Origin::new(file, number(line), number(error.marker().col() + 1));
+    let at = place(file, text, line, error.marker().col() + 1);
     // The scanner has a limit of its own and looks ahead, so it may come first.
     if error.info().contains("recursion limit") {
         return Problem::new(codes::YAML_LIMIT, at, "nested too deep");

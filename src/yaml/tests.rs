@@ -120,6 +120,7 @@ fn each_defect_has_its_code_and_place() {
     let table = [
         ("a: 1\nb: [1, 2\nc: 3\n", "3:2 yaml-syntax"),
         ("a: b: c\n", "1:5 yaml-syntax"),
+        ("a: 1\nb:c", "2:4 yaml-syntax"),
         ("a:\n\tb: 1\n", "2:1 yaml-tab"),
         ("a:\n  - x\n \t- y\n", "3:2 yaml-tab"),
         ("a:\tb\n", "1:3 yaml-tab"),
@@ -294,4 +295,15 @@ fn json_value() -> impl Strategy<Value = Value> {
                 .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
+}
+
+proptest! {
+    #[test]
+    fn problems_lie_in_the_text(text in "[ab1:,&*|>#<'\"{}\\[\\] \t\r\n-]{0,40}") {
+        let last = text.replace("\r\n", "\n").split(['\n', '\r']).count();
+        for problem in read(&text).problems {
+            let place = &problem.origin;
+            prop_assert!((1..=last).contains(&(place.line as usize)) && place.column >= 1, "{problem}");
+        }
+    }
 }

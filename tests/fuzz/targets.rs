@@ -46,7 +46,9 @@ pub fn json(data: &[u8]) {
 }
 
 fn look(bytes: Vec<u8>) {
-    let lines = bytes.split(|byte| *byte == b'\n').count();
+    // As YAML counts them: a carriage return alone ends a line too.
+    let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+    let lines = text.split(['\n', '\r']).count();
     let snapshot = Snapshot {
         commit: None,
         files: BTreeMap::from([(RepoPath::from("a.yaml"), bytes)]),

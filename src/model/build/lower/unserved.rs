@@ -77,6 +77,10 @@ impl Lower<'_> {
             !settings.gates.listener_rules_tagging,
             "listeners and rules without tags (ListenerRulesTagging) are",
         );
+        hold(
+            settings.gates.enhanced_default_behavior,
+            "a reset of capacity and mutual TLS (EnhancedDefaultBehavior) is",
+        );
         waits
     }
 }
