@@ -6,6 +6,7 @@ use super::{
     Checks,
     annotation::{
         self, CLASS, IngressOptions, On,
+        options::{ForwardTo, RuleAction},
         value::{IpAddressType, Scheme, TargetType},
     },
     document::Metadata,
@@ -53,6 +54,48 @@ impl Ingress {
     pub fn key(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
+
+    /// The backends of its rules and its default, then those that its actions forward to, each with its place.
+    pub fn named_backends(&self) -> impl Iterator<Item = NamedBackend<'_>> {
+        let paths = self.rules.iter().flat_map(|rule| &rule.paths);
+        let plain = paths
+            .map(|path| &path.backend)
+            .chain(&self.default_backend)
+            .filter_map(|backend| match &backend.value {
+                Backend::Service { name, port } => Some(NamedBackend {
+                    name,
+                    origin: &backend.origin,
+                    is_action: matches!(port, PortRef::Name(port) if port == USE_ANNOTATION),
+                }),
+                Backend::Resource => None,
+            });
+        let actions = self.options.rule.actions.values();
+        let forwards = actions
+            .filter_map(|action| match action.good()? {
+                RuleAction::Forward { targets, .. } => Some((targets, &action.origin)),
+                _ => None,
+            })
+            .flat_map(|(targets, origin)| {
+                targets.iter().filter_map(move |target| match &target.to {
+                    ForwardTo::Service { name, .. } => Some(NamedBackend {
+                        name,
+                        origin,
+                        is_action: false,
+                    }),
+                    _ => None,
+                })
+            });
+        plain.chain(forwards)
+    }
+}
+
+/// What a backend names.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedBackend<'a> {
+    pub name: &'a str,
+    pub origin: &'a Origin,
+    /// The name is that of an annotation (`use-annotation`), not of a Service.
+    pub is_action: bool,
 }
 
 /// One entry of `spec.rules` with its paths in manifest order.

@@ -1,9 +1,11 @@
 //! What Ingresses of ours name and git does not hold, for whoever looks at git alone: the cluster may hold it, or it is
 //! misspelt.
 
-use super::leaving;
 use crate::{
-    manifest::{self, Ingress, Manifests, Ownership, ParseOptions, ingress::CONTROLLER},
+    manifest::{
+        self, Ingress, Manifests, Ownership, ParseOptions,
+        ingress::{CONTROLLER, NamedBackend},
+    },
     problem::{Origin, Problem, codes, nearest::nearest},
     shared::Shared,
 };
@@ -33,8 +35,8 @@ pub fn references(manifests: &Manifests, options: &ParseOptions) -> Vec<Problem>
                 .filter(|service| service.namespace == ingress.namespace)
                 .map(|service| service.name.as_str())
                 .collect();
-            let named = leaving::backends(ingress);
-            let warnings = named.filter_map(|(name, origin)| {
+            let named = ingress.named_backends().filter(|it| !it.is_action);
+            let warnings = named.filter_map(|NamedBackend { name, origin, .. }| {
                 let of = format!("Ingress {}", ingress.key());
                 not_in_git("Service", name, known.iter().copied(), origin).map(|it| it.of(of))
             });

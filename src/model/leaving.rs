@@ -5,15 +5,8 @@ use std::collections::BTreeSet;
 use super::{applied::Applied, desired::Desired};
 use crate::{
     id::ObjectKey,
-    manifest::{
-        Ingress, Manifests,
-        annotation::{
-            Setting,
-            options::{ForwardTo, RuleAction},
-        },
-        ingress::{Backend, PortRef, USE_ANNOTATION},
-    },
-    problem::{Origin, Problem, codes},
+    manifest::{Manifests, ingress::NamedBackend},
+    problem::{Problem, codes},
 };
 
 /// The cluster still has such a Service when the commit is judged; a moment later it would be pruned (decision 25 of the
@@ -39,7 +32,8 @@ pub fn still_needed(manifests: &Manifests, desired: &Desired, applied: &Applied)
         if !ours.contains(&object) {
             continue;
         }
-        for (name, origin) in backends(ingress) {
+        for NamedBackend { name, origin, .. } in ingress.named_backends().filter(|it| !it.is_action)
+        {
             if !leaving.contains(&(ingress.namespace.as_str(), name)) {
                 continue;
             }
@@ -60,34 +54,4 @@ pub fn still_needed(manifests: &Manifests, desired: &Desired, applied: &Applied)
 
 fn is_service(key: &ObjectKey) -> bool {
     key.group.is_empty() && key.kind == "Service"
-}
-
-/// The Services that its rules, its default and its actions lead to, with the places that say so.
-pub(super) fn backends(ingress: &Ingress) -> impl Iterator<Item = (&str, &Origin)> {
-    let paths = ingress.rules.iter().flat_map(|rule| &rule.paths);
-    let plain = paths
-        .map(|path| &path.backend)
-        .chain(&ingress.default_backend)
-        .filter_map(|backend| match &backend.value {
-            // Then the name is an annotation's.
-            Backend::Service {
-                port: PortRef::Name(port),
-                ..
-            } if port == USE_ANNOTATION => None,
-            Backend::Service { name, .. } => Some((name.as_str(), &backend.origin)),
-            Backend::Resource => None,
-        });
-    let actions = ingress.options.rule.actions.values();
-    let forwards = actions
-        .filter_map(|action| match Setting::good(action)? {
-            RuleAction::Forward { targets, .. } => Some((targets, &action.origin)),
-            _ => None,
-        })
-        .flat_map(|(targets, origin)| {
-            targets.iter().filter_map(move |target| match &target.to {
-                ForwardTo::Service { name, .. } => Some((name.as_str(), origin)),
-                _ => None,
-            })
-        });
-    plain.chain(forwards)
 }

@@ -6,13 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     id::{ObjectKey, StackId},
     manifest::{
-        Backend, IamServiceAccount, Ingress, IngressClass, IngressClassParams, IngressOptions,
-        Manifests,
-        annotation::{
-            Setting,
-            options::{ForwardTo, RuleAction},
-        },
-        ingress::CONTROLLER,
+        IamServiceAccount, Ingress, IngressClass, IngressClassParams, IngressOptions, Manifests,
+        annotation::Setting, ingress::CONTROLLER,
     },
 };
 
@@ -134,7 +129,8 @@ impl<'a> UsesOf<'a> {
         uses.extend(self.classes.uses(ingress));
         uses.insert(key("", NAMESPACE, None, namespace));
         uses.extend(secret(namespace, &ingress.options));
-        for name in backends(ingress) {
+        let names: BTreeSet<&str> = ingress.named_backends().map(|it| it.name).collect();
+        for name in names {
             uses.insert(key("", SERVICE, Some(namespace), name));
             uses.extend(self.sign_in.get(&(namespace, name)).cloned());
         }
@@ -212,30 +208,6 @@ impl<'a> Classes<'a> {
             }
         }
     }
-}
-
-/// Names of all Services that its rules, its default and its actions may lead to.
-fn backends(ingress: &Ingress) -> BTreeSet<&str> {
-    let paths = ingress.rules.iter().flat_map(|rule| &rule.paths);
-    let plain = paths
-        .map(|path| &path.backend)
-        .chain(&ingress.default_backend)
-        .filter_map(|backend| match &backend.value {
-            Backend::Service { name, .. } => Some(name.as_str()),
-            Backend::Resource => None,
-        });
-    let actions = ingress.options.rule.actions.values();
-    let forwards = actions
-        .filter_map(Setting::good)
-        .flat_map(|action| match action {
-            RuleAction::Forward { targets, .. } => targets.as_slice(),
-            _ => &[],
-        })
-        .filter_map(|target| match &target.to {
-            ForwardTo::Service { name, .. } => Some(name.as_str()),
-            _ => None,
-        });
-    plain.chain(forwards).collect()
 }
 
 /// The Secret that users sign in with.

@@ -40,6 +40,17 @@ fn applied(manifests: &Manifests, facts: &Facts) -> (GroupStack, Applied) {
     (group, applied)
 }
 
+/// The group once more, with what the store knows of it.
+fn rebuilt(manifests: &Manifests, facts: &Facts, applied: &Applied) -> Checked<Desired> {
+    build_on(
+        manifests,
+        facts,
+        &settings(),
+        applied,
+        &mut Cache::default(),
+    )
+}
+
 /// What may go away, by name.
 type Loss = (&'static str, fn(&mut Facts));
 
@@ -72,7 +83,7 @@ proptest! {
         for ((_, lose), _) in LOSSES.iter().zip(lost).filter(|(_, lost)| *lost) {
             lose(&mut facts);
         }
-        let now = build_on(&manifests, &facts, &settings(), &applied, &mut Cache::default());
+        let now = rebuilt(&manifests, &facts, &applied);
         prop_assert_eq!(now.problems, []);
         prop_assert_eq!(now.value.waiting, []);
         prop_assert_eq!(&now.value.groups[GROUP], &before);
@@ -85,13 +96,7 @@ fn each_loss_is_told_and_without_memory_the_group_waits() {
         let (manifests, mut facts) = outside();
         let (_, applied) = applied(&manifests, &facts);
         lose(&mut facts);
-        let now = build_on(
-            &manifests,
-            &facts,
-            &settings(),
-            &applied,
-            &mut Cache::default(),
-        );
+        let now = rebuilt(&manifests, &facts, &applied);
         let [kept] = &now.value.kept[..] else {
             panic!("{what}: {:#?}", now.value.kept);
         };
@@ -116,13 +121,7 @@ fn what_could_not_be_read_is_not_gone() {
     let (manifests, mut facts) = outside();
     let (_, applied) = applied(&manifests, &facts);
     facts.services = None;
-    let now = build_on(
-        &manifests,
-        &facts,
-        &settings(),
-        &applied,
-        &mut Cache::default(),
-    );
+    let now = rebuilt(&manifests, &facts, &applied);
     assert!(now.value.groups.is_empty());
     assert!(!now.value.waiting.is_empty());
 }
@@ -132,13 +131,7 @@ fn a_mistake_of_git_is_not_covered_up() {
     let (mut manifests, facts) = outside();
     let (_, applied) = applied(&manifests, &facts);
     manifests.ingresses[0].rules[0].paths[0].backend = backend("never", 80, 121);
-    let now = build_on(
-        &manifests,
-        &facts,
-        &settings(),
-        &applied,
-        &mut Cache::default(),
-    );
+    let now = rebuilt(&manifests, &facts, &applied);
     assert!(now.is_rejected());
     assert!(now.value.groups.is_empty());
 }
@@ -151,13 +144,7 @@ fn rules_of_what_is_gone_keep_their_place_among_new_ones() {
     paths.insert(0, path("/first", PathType::Exact, "app2", 110));
     paths.push(path("/last", PathType::Exact, "app2", 140));
     (LOSSES[0].1)(&mut facts);
-    let now = build_on(
-        &manifests,
-        &facts,
-        &settings(),
-        &applied,
-        &mut Cache::default(),
-    );
+    let now = rebuilt(&manifests, &facts, &applied);
     let group = &now.value.groups[GROUP];
     let specs = |group: &GroupStack| -> Vec<_> {
         let rules = group.listeners[&80].rules.iter();
@@ -177,13 +164,7 @@ fn a_fact_that_is_back_in_another_form_counts_again() {
     let (_, applied) = applied(&manifests, &facts);
     let services = facts.services.as_mut().expect("Services");
     services.insert("default/app1".into(), service_fact(UID_2, 80, 31_000));
-    let now = build_on(
-        &manifests,
-        &facts,
-        &settings(),
-        &applied,
-        &mut Cache::default(),
-    );
+    let now = rebuilt(&manifests, &facts, &applied);
     assert_eq!(now.value.kept, []);
     let ports = now.value.groups[GROUP].target_groups.values();
     assert!(ports.into_iter().any(|it| it.spec.port == 31_000));
