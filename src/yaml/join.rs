@@ -242,7 +242,8 @@ fn refused(file: &str, text: &str, raw: &Raw, error: &serde_yaml::Error) -> Prob
     let Some(location) = error.location() else {
         return disagree(file, raw.mark);
     };
-    let at = load::place(file, text, location.line(), location.column());
+    let mark = load::End::of(text).mark(location.line(), location.column());
+    let at = load::origin(file, mark);
     load::tab(file, text, location.line())
         .unwrap_or_else(|| Problem::new(codes::YAML_SYNTAX, at, "YAML 1.1 readers refuse this"))
 }

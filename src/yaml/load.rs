@@ -48,8 +48,10 @@ pub(super) fn documents(
     limits: &Limits,
     problems: &mut Vec<Problem>,
 ) -> Vec<Rc<Raw>> {
+    let end = End::of(text);
     let mut loader = Loader {
         file,
+        end,
         limits,
         problems,
         documents: Vec::new(),
@@ -62,7 +64,7 @@ pub(super) fn documents(
     for event in Parser::new_from_str(text) {
         let stop = match event {
             Ok((event, span)) => loader.take(event, span).err(),
-            Err(error) => Some(Box::new(syntax(file, text, &error))),
+            Err(error) => Some(Box::new(syntax(file, text, end, &error))),
         };
         if let Some(problem) = stop {
             loader.problems.push(*problem);
@@ -74,6 +76,7 @@ pub(super) fn documents(
 
 struct Loader<'a> {
     file: &'a str,
+    end: End,
     limits: &'a Limits,
     problems: &'a mut Vec<Problem>,
     documents: Vec<Rc<Raw>>,
@@ -107,7 +110,7 @@ enum OpenContent {
 impl Loader<'_> {
     /// Takes one event. An error ends the file.
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Box<Problem>> {
-        let mark = mark_of(span);
+        let mark = self.end.mark(span.start.line(), span.start.col() + 1);
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd => Ok(()),
             Event::DocumentStart(_) => {
@@ -360,22 +363,32 @@ pub(super) fn origin(file: &str, mark: Mark) -> Origin {
     Origin::new(file, mark.line, mark.column)
 }
 
-fn mark_of(span: Span) -> Mark {
-    Mark {
-        line: number(span.start.line()),
-        column: number(span.start.col() + 1),
-    }
-}
+/// Where a text ends: its last line, and the column right behind it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End(Mark);
 
-/// Where a reader found something wrong, both counted from 1. At the end of a text whose last line is not ended, readers
-/// name the line after it, which nobody can go to: then the end of the last line is meant.
-pub(super) fn place(file: &str, text: &str, line: usize, column: usize) -> Origin {
-    let lines: Vec<&str> = text.split('\n').flat_map(parts_at_returns).collect();
-    if line <= lines.len() {
-        return Origin::new(file, number(line.max(1)), number(column.max(1)));
+impl End {
+    pub fn of(text: &str) -> Self {
+        let lines = text.split('\n').flat_map(parts_at_returns);
+        let (count, last) = lines.fold((0, ""), |(count, _), line| (count + 1, line));
+        Self(Mark {
+            line: number(count),
+            column: number(last.chars().count() + 1),
+        })
     }
-    let end = lines.last().map_or(0, |end| end.chars().count());
-    Origin::new(file, number(lines.len()), number(end + 1))
+
+    /// The place that a reader names, both counted from 1. At the end of a text whose last line is not ended, readers
+    /// name the line after it, which nobody can go to: then the end of the last line is meant.
+    pub fn mark(self, line: usize, column: usize) -> Mark {
+        let line = number(line.max(1));
+        if line > self.0.line {
+            return self.0;
+        }
+        Mark {
+            line,
+            column: number(column.max(1)),
+        }
+    }
 }
 
 /// A carriage return alone ends a line too (YAML 1.2 §5.4).
@@ -384,9 +397,9 @@ fn parts_at_returns(line: &str) -> impl Iterator<Item = &str> {
 }
 
 /// What the scanner says, and where it is a tab: that.
-fn syntax(file: &str, text: &str, error: &ScanError) -> Problem {
+fn syntax(file: &str, text: &str, end: End, error: &ScanError) -> Problem {
     let line = error.marker().line();
-    let at = place(file, text, line, error.marker().col() + 1);
+    let at = origin(file, end.mark(line, error.marker().col() + 1));
     // The scanner has a limit of its own and looks ahead, so it may come first.
     if error.info().contains("recursion limit") {
         return Problem::new(codes::YAML_LIMIT, at, "nested too deep");

@@ -297,13 +297,51 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Every place in a tree, keys' places included.
+fn places(node: Node<'_>, into: &mut Vec<Origin>) {
+    into.push(node.origin());
+    for (_, key, value) in node.entries() {
+        into.push(key);
+        places(value, into);
+    }
+    for item in node.items() {
+        places(item, into);
+    }
+}
+
+/// Everything that names a place in a text names one that an editor can go to.
+fn stays_within(text: &str) -> Result<(), TestCaseError> {
+    let last = text.replace("\r\n", "\n").split(['\n', '\r']).count();
+    let read = read(text);
+    let mut all: Vec<Origin> = read
+        .problems
+        .iter()
+        .map(|problem| problem.origin.clone())
+        .collect();
+    for tree in &read.value {
+        places(tree.root(), &mut all);
+    }
+    for place in all {
+        prop_assert!(
+            (1..=last).contains(&(place.line as usize)) && place.column >= 1,
+            "{text:?}: {place}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn texts_that_break_off_have_their_places_in_the_text() {
+    for text in [
+        "? ", "?", "a:", "a: ", "- ", "-", "a: {b", "a: |", "? a\n:", "a:\r", "&a", "a: *",
+    ] {
+        stays_within(text).unwrap();
+    }
+}
+
 proptest! {
     #[test]
-    fn problems_lie_in_the_text(text in "[ab1:,&*|>#<'\"{}\\[\\] \t\r\n-]{0,40}") {
-        let last = text.replace("\r\n", "\n").split(['\n', '\r']).count();
-        for problem in read(&text).problems {
-            let place = &problem.origin;
-            prop_assert!((1..=last).contains(&(place.line as usize)) && place.column >= 1, "{problem}");
-        }
+    fn places_lie_in_the_text(text in "[ab1:,&*!?%~|>#<'\"{}\\[\\] \t\r\n-]{0,40}") {
+        stays_within(&text)?;
     }
 }
