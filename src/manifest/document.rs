@@ -471,7 +471,7 @@ fn metadata(
             (key, value.value)
         })
         .collect();
-    let annotations = report
+    let annotations: Vec<_> = report
         .text_map(&meta, "annotations")
         .into_iter()
         .map(|(key, (key_origin, value))| {
@@ -483,6 +483,7 @@ fn metadata(
             }
         })
         .collect();
+    annotations_size(&annotations, &meta, report);
     let metadata = Metadata {
         namespace,
         name: name.value,
@@ -490,6 +491,24 @@ fn metadata(
         annotations,
     };
     Some((metadata, stray))
+}
+
+/// Bytes of all keys and values of an object's annotations together (Kubernetes' `TotalAnnotationSizeLimitB`).
+const ANNOTATION_BYTES: usize = 256 << 10;
+
+fn annotations_size(annotations: &[Given], meta: &Field<'_>, report: &mut Report) {
+    let bytes = annotations
+        .iter()
+        .map(|given| given.key.len() + given.value.value.len());
+    let bytes: usize = bytes.sum();
+    if bytes > ANNOTATION_BYTES {
+        report.hinted(
+            codes::BAD_VALUE,
+            meta.node.key_origin("annotations"),
+            format!("metadata.annotations have {bytes} bytes, keys and values together"),
+            format!("Kubernetes takes {ANNOTATION_BYTES} bytes at most"),
+        );
+    }
 }
 
 fn key_name(path: &str, key: &str, origin: Origin, report: &mut Report) {

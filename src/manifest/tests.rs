@@ -335,6 +335,23 @@ fn each_document_defect_has_its_place() {
 }
 
 #[test]
+fn annotations_have_no_more_bytes_than_kubernetes_takes() {
+    let of = |bytes: usize| {
+        let value = "x".repeat(bytes - "key".len());
+        problems(&format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  annotations:\n    key: {value}\n"
+        ))
+    };
+    assert_eq!(of(262_144), [""; 0]);
+    assert_eq!(
+        of(262_145),
+        [
+            "a.yaml:5:3: problem[bad-value]: ConfigMap default/a: metadata.annotations have 262145 bytes, keys and values together; Kubernetes takes 262144 bytes at most"
+        ]
+    );
+}
+
+#[test]
 fn a_namespace_on_a_cluster_scoped_kind_is_dropped_with_a_warning() {
     let text = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  namespace: b\n  labels: {x: \"1\"}\n";
     let read = read(&[("a.yaml", text)]);
