@@ -275,11 +275,15 @@ impl Reader<'_> {
             Ok(value) => *into = value,
             Err(wrong) => {
                 self.reading.broken.insert(key.to_owned());
+                let within = match wrong.place {
+                    Some(_) => " with something wrong in it",
+                    None => "",
+                };
                 self.reading.problems.push(
                     Problem::new(
                         codes::CONFIG_VALUE,
                         wrong.place.unwrap_or(place),
-                        format!("{key} is {}", raw.shown()),
+                        format!("{key} is {}{within}", raw.shown()),
                     )
                     .hint(format!("expected {}", wrong.expected)),
                 );
@@ -402,7 +406,7 @@ impl Raw<'_> {
             Self::Text(text) => format!("{text:?}"),
             Self::Node(node) => match node.value() {
                 Value::Object(_) => "a mapping".to_owned(),
-                Value::Array(_) => "a list with something wrong in it".to_owned(),
+                Value::Array(_) => "a list".to_owned(),
                 other => other.to_string(),
             },
         }

@@ -183,7 +183,7 @@ ingress:
             "config.yaml:7:11: problem[config-value]: aws.region is \"Tokyo\"; expected a region such as ap-northeast-1",
             "config.yaml:8:8: problem[config-value]: sweep is \"often\"; expected a mapping",
             "config.yaml:10:17: problem[config-value]: iam.oidcProvider is \"ensure\"; expected one of Ensure Require",
-            "config.yaml:13:11: problem[config-value]: ingress.defaultTags is a mapping; expected texts as values; quote what looks like something else",
+            "config.yaml:13:11: problem[config-value]: ingress.defaultTags is a mapping with something wrong in it; expected texts as values; quote what looks like something else",
         ]
     );
 }

@@ -7,7 +7,7 @@ use crate::problem::{
 };
 
 mod action;
-mod attribute;
+pub(super) mod attribute;
 mod auth;
 mod condition;
 mod decode;

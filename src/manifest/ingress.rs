@@ -24,6 +24,7 @@ mod tests;
 pub use backend::USE_ANNOTATION;
 pub use class::CONTROLLER;
 pub(super) use class::class;
+pub use params::FIELDS as PARAMS_FIELDS;
 pub(super) use params::params;
 
 /// One `networking.k8s.io/v1` Ingress.

@@ -10,15 +10,22 @@ use std::{
 };
 
 use albsync::{
-    cli::render::{self, Rendered},
+    cli::render,
     config::{Config, Overrides},
     converge::{load, world},
     id::RepoPath,
-    manifest::annotation::{PREFIX, TABLE},
-    model::facts::file,
+    manifest::{
+        self,
+        annotation::{PREFIX, TABLE},
+    },
+    model::{self, facts::file},
+    problem::Problem,
     source::Snapshot,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+
+mod params;
+mod settings;
 
 /// Any text is a value of these, and nobody can tell from git alone that it is a wrong one.
 const FREE: &[(&str, &str)] = &[(
@@ -188,6 +195,10 @@ struct Given {
 
 impl Given {
     fn of(case: &Case) -> Result<Self, String> {
+        Self::of_lines(case.given.iter())
+    }
+
+    fn of_lines<'a>(lines: impl Iterator<Item = &'a String>) -> Result<Self, String> {
         let facts = fs::read_to_string(place("facts.json")).expect("the facts");
         let mut given = Self {
             annotations: BTreeMap::new(),
@@ -197,7 +208,7 @@ impl Given {
             facts: serde_json::from_str(&facts).expect("JSON"),
             config: CONFIG.to_owned(),
         };
-        for line in &case.given {
+        for line in lines {
             given
                 .read(line)
                 .ok_or_else(|| format!("no such line: {line}"))?;
@@ -279,24 +290,54 @@ impl Given {
         })
     }
 
-    fn render(&self) -> Result<Rendered, String> {
-        let config = Config::parse(
+    /// What comes of it, with some keys of the configuration at other values.
+    fn outcome(&self, overrides: &Overrides) -> Result<Outcome, String> {
+        let config = match Config::parse(
             "config.yaml",
             self.config.as_bytes(),
             &BTreeMap::new(),
-            &Overrides::new(),
-        )
-        .map_err(|problems| format!("{problems:?}"))?;
+            overrides,
+        ) {
+            Ok(config) => config,
+            Err(problems) => {
+                return Ok(Outcome {
+                    told: lines(&problems),
+                    ..Outcome::default()
+                });
+            }
+        };
         let facts = file::read(&self.facts).map_err(|mistake| mistake.to_string())?;
         let options = load::parse_options(&config);
         let settings = world::offline_settings(Some(&config));
-        Ok(render::of_files(
-            &self.files()?,
-            &options,
-            &facts,
-            &settings,
-        ))
+        let files = self.files()?;
+        let rendered = render::of_files(&files, &options, &facts, &settings);
+        let manifests = manifest::parse(&files, &options).value;
+        let desired = model::build(&manifests, &facts, &settings).value;
+        let printed = serde_json::to_value(rendered.as_lbc()).expect("JSON");
+        Ok(Outcome {
+            told: lines(&rendered.problems),
+            groups: printed["groups"].clone(),
+            desired: json!({
+                "groups": desired.groups,
+                "network": desired.network,
+                "waiting": desired.waiting,
+            }),
+        })
     }
+}
+
+/// What comes of a case.
+#[derive(Default, PartialEq)]
+struct Outcome {
+    told: Vec<String>,
+    /// As `-o lbc` prints them.
+    groups: Value,
+    /// What is sent to AWS, of groups and what they share.
+    desired: Value,
+}
+
+fn lines(problems: &[Problem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
 }
 
 /// A merge patch (RFC 7386).
@@ -319,12 +360,16 @@ fn merge(into: &mut Value, patch: Value) {
 
 /// Plays a case; what is told becomes what it wants.
 fn play(case: &mut Case) -> Vec<String> {
-    let rendered = match Given::of(case).and_then(|given| given.render()) {
-        Ok(rendered) => rendered,
+    let outcome = Given::of(case).and_then(|given| given.outcome(&Overrides::new()));
+    let Outcome {
+        told,
+        groups,
+        desired,
+    } = match outcome {
+        Ok(outcome) => outcome,
         Err(mistake) => return vec![mistake],
     };
     let mut failures = Vec::new();
-    let told: Vec<String> = rendered.problems.iter().map(ToString::to_string).collect();
     if told != case.told {
         for line in told.iter().filter(|line| !case.told.contains(line)) {
             failures.push(format!("told, not wanted: {line}"));
@@ -336,14 +381,16 @@ fn play(case: &mut Case) -> Vec<String> {
     if case.is_good != told.is_empty() && case.built.is_empty() {
         failures.push("it says neither `ok` nor what is wrong".to_owned());
     }
-    let printed = serde_json::to_value(rendered.as_lbc()).expect("JSON");
     for built in &mut case.built {
         let Some((pointer, wanted)) = built.split_once(' ') else {
             failures.push(format!("no value: {built}"));
             continue;
         };
         let pointer = pointer.to_owned();
-        let found = found(&printed["groups"], &pointer);
+        let found = match pointer.strip_prefix("desired/") {
+            Some(pointer) => at(Some(&desired), pointer),
+            None => found(&groups, &pointer),
+        };
         let found = serde_json::to_string(&found).expect("JSON");
         if found != wanted {
             failures.push(format!("{pointer} is {found}"));
@@ -377,9 +424,14 @@ fn found(groups: &Value, pointer: &str) -> Value {
         let named = |name: &&String| name.rsplit("::").next() == Some(kind);
         resources.get(resources.keys().find(named)?)
     });
-    let mut at: Vec<&Value> = of_kind.into_iter().collect();
+    at(of_kind, rest)
+}
+
+/// What stands at that place; a list where `*` is part of it.
+fn at(value: Option<&Value>, pointer: &str) -> Value {
+    let mut at: Vec<&Value> = value.into_iter().collect();
     let mut is_many = false;
-    for key in rest.split('/').filter(|key| !key.is_empty()) {
+    for key in pointer.split('/').filter(|key| !key.is_empty()) {
         at = match key {
             "*" => {
                 is_many = true;

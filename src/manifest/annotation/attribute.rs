@@ -198,9 +198,9 @@ const LISTENER: &[(&str, Domain)] = &[
 ];
 
 /// What is wrong with an attribute, and what was expected.
-pub(super) type Checked = Result<(), (String, Option<String>)>;
+pub(in crate::manifest) type Checked = Result<(), (String, Option<String>)>;
 
-pub(super) fn check_load_balancer(key: &str, value: &str) -> Checked {
+pub(in crate::manifest) fn check_load_balancer(key: &str, value: &str) -> Checked {
     check(LOAD_BALANCER, "load balancers have", key, value)
 }
 
@@ -208,7 +208,7 @@ pub(super) fn check_target_group(key: &str, value: &str) -> Checked {
     check(TARGET_GROUP, "target groups have", key, value)
 }
 
-pub(super) fn check_listener(key: &str, value: &str) -> Checked {
+pub(in crate::manifest) fn check_listener(key: &str, value: &str) -> Checked {
     check(LISTENER, "listeners have", key, value)
 }
 

@@ -95,7 +95,7 @@ fn expected(range: &RangeInclusive<i32>) -> String {
 }
 
 /// `load-balancer-name`; more than 32 characters are refused by LBC too, when it builds.
-pub(super) fn load_balancer_name(name: &str) -> bool {
+pub(in crate::manifest) fn load_balancer_name(name: &str) -> bool {
     name.len() > 32
         || (!name.is_empty()
             && name

@@ -19,10 +19,12 @@ use crate::{
     problem::{Located, Problem, codes},
 };
 
+mod limit;
 #[cfg(test)]
 mod tests;
 
-const SPEC: &[&str] = &[
+/// All fields of a spec.
+pub const FIELDS: &[&str] = &[
     "loadBalancerName",
     "certificateArn",
     "namespaceSelector",
@@ -58,13 +60,14 @@ pub(in crate::manifest) fn params(
         name: metadata.name.clone(),
         spec: field
             .get("spec")
-            .filter(|spec| report.fields(spec, SPEC))
+            .filter(|spec| report.fields(spec, FIELDS))
             .map(|spec| read(&spec, report))
             .unwrap_or_default(),
     }
 }
 
 fn read(spec: &Field<'_>, report: &mut Report) -> IngressClassParamsSpec {
+    limit::check(spec, report);
     let group = spec.get("group").and_then(|group| {
         report.fields(&group, &["name"]);
         report.required_text(&group, "name")

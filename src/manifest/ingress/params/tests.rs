@@ -24,14 +24,14 @@ fn every_field_is_read() {
   group: {name: ''}
   scheme: internet-facing
   inboundCIDRs: [10.0.0.0/8]
-  sslPolicy: P
+  sslPolicy: ELBSecurityPolicy-P
   sslRedirectPort: '443'
   subnets: {ids: [subnet-0a1b]}
   ipAddressType: dualstack
   tags: [{key: a, value: '1'}, {key: a, value: '2'}]
   targetType: ip
-  loadBalancerAttributes: [{key: k, value: v}]
-  listeners: [{protocol: HTTPS, port: 443, listenerAttributes: [{key: l, value: w}]}, {}]
+  loadBalancerAttributes: [{key: routing.http2.enabled, value: 'true'}]
+  listeners: [{protocol: HTTPS, port: 443, listenerAttributes: []}, {}]
   minimumLoadBalancerCapacity: {capacityUnits: 100}
   ipamConfiguration: {ipv4IPAMPoolId: ''}
   PrefixListsIDs: [pl-1]
@@ -48,7 +48,10 @@ fn every_field_is_read() {
     assert_eq!(text(&spec.group).as_deref(), Some(""));
     assert_eq!(spec.scheme.unwrap().value, Scheme::InternetFacing);
     assert_eq!(spec.inbound_cidrs[0].value, "10.0.0.0/8");
-    assert_eq!(text(&spec.ssl_policy).as_deref(), Some("P"));
+    assert_eq!(
+        text(&spec.ssl_policy).as_deref(),
+        Some("ELBSecurityPolicy-P")
+    );
     assert_eq!(text(&spec.ssl_redirect_port).as_deref(), Some("443"));
     assert_eq!(spec.subnets.unwrap().value.ids.unwrap(), ["subnet-0a1b"]);
     assert_eq!(
@@ -59,7 +62,7 @@ fn every_field_is_read() {
     assert_eq!(spec.target_type.unwrap().value, TargetType::Ip);
     assert_eq!(
         spec.load_balancer_attributes,
-        [("k".to_owned(), "v".to_owned())]
+        [("routing.http2.enabled".to_owned(), "true".to_owned())]
     );
     assert_eq!((spec.listeners[0].port, spec.listeners[1].port), (443, 0));
     assert_eq!(spec.minimum_capacity_units.unwrap().value, 100);
