@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    elb::{ListenerSpec, LoadBalancerSpec, RuleSpec, TargetGroupSpec},
+    elb::{Condition, ListenerSpec, LoadBalancerSpec, RuleSpec, TargetGroupSpec},
     iam::{PolicySpec, ProviderSpec, RoleSpec},
     net::{Permission, SecurityGroupSpec},
     object::ObjectSpec,
@@ -136,6 +136,10 @@ pub struct ListenerStack {
 pub struct OrderedRule {
     pub origin: Origin,
     pub spec: RuleSpec,
+    /// What a rule that comes in parts matches as a whole. Where the balancer has it so, it stays so: what AWS holds it
+    /// has taken, whatever its pages say of limits, and a take-over changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Vec<Condition>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

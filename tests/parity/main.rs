@@ -10,32 +10,20 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
-    fs,
-    path::{Path, PathBuf},
 };
 
-use albsync::{
-    cli::render::{self, Rendered},
-    id::RepoPath,
-    manifest::{Checks, ParseOptions},
-    model::{facts::file, settings::Settings},
-    problem::Severity,
-    source::snapshot::Snapshot,
-};
+use albsync::{cli::render::Rendered, problem::Severity};
 use serde_json::{Map, Value, json};
 
-const AREAS: [&str; 5] = ["group", "lb", "listener", "rule", "tg"];
+mod corpus;
+mod deployed;
+mod order;
+mod takeover;
+
+use corpus::{AREAS, Case, cases, read, read_json, render};
+
 /// Differences that are shown of one case.
 const SHOWN: usize = 4;
-
-/// One input with what the controller made of it.
-struct Case {
-    slug: String,
-    area: &'static str,
-    input: String,
-    facts: Value,
-    answer: Value,
-}
 
 #[test]
 fn every_recorded_input_gives_what_the_controller_made_of_it() {
@@ -72,45 +60,6 @@ fn every_recorded_input_gives_what_the_controller_made_of_it() {
     assert!(report.is_empty(), "\n{report}equal of all: {scores:?}");
 }
 
-#[test]
-fn the_order_of_documents_and_files_changes_nothing() {
-    let account = read_json("account.json");
-    for case in AREAS.into_iter().flat_map(cases) {
-        let whole = render(&case, &account);
-        let mut documents: Vec<&str> = case.input.split("\n---\n").collect();
-        documents.reverse();
-        let (half, other) = documents.split_at(documents.len() / 2);
-        let apart = render_files(
-            &case,
-            &account,
-            &[
-                ("b.yaml", half.join("\n---\n")),
-                ("a.yaml", other.join("\n---\n")),
-            ],
-        );
-        let printed = |rendered: &Rendered| {
-            let printed = serde_json::to_value(rendered.as_lbc()).unwrap();
-            printed["groups"].to_string()
-        };
-        assert_eq!(printed(&whole), printed(&apart), "{}", case.slug);
-        assert_eq!(whole.is_rejected(), apart.is_rejected(), "{}", case.slug);
-    }
-}
-
-fn place(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/parity")
-        .join(name)
-}
-
-fn read(name: &str) -> String {
-    fs::read_to_string(place(name)).unwrap()
-}
-
-fn read_json(name: &str) -> Value {
-    serde_json::from_str(&read(name)).unwrap()
-}
-
 fn chosen_differences() -> BTreeSet<String> {
     let text = read("differences");
     let lines = text
@@ -123,65 +72,6 @@ fn chosen_differences() -> BTreeSet<String> {
             slug.to_owned()
         })
         .collect()
-}
-
-fn cases(area: &'static str) -> Vec<Case> {
-    let text = read(&format!("{area}.cases"));
-    let mut cases: Vec<Case> = Vec::new();
-    let mut values: Vec<Value> = Vec::new();
-    for line in text.lines() {
-        if let Some(slug) = line.strip_prefix("=== ") {
-            cases.push(Case {
-                slug: slug.to_owned(),
-                area,
-                input: String::new(),
-                facts: Value::Null,
-                answer: Value::Null,
-            });
-            continue;
-        }
-        let case = cases.last_mut().unwrap();
-        let Some(json) = line.strip_prefix(">>> ") else {
-            case.input.push_str(line);
-            case.input.push('\n');
-            continue;
-        };
-        values.push(serde_json::from_str(json).unwrap());
-        if let [facts, answer] = &mut values[..] {
-            case.facts = facts.take();
-            case.answer = answer.take();
-            values.clear();
-        }
-    }
-    cases
-}
-
-/// What is built and told of a case's documents.
-fn render(case: &Case, account: &Value) -> Rendered {
-    render_files(case, account, &[("input.yaml", case.input.clone())])
-}
-
-fn render_files(case: &Case, account: &Value, files: &[(&str, String)]) -> Rendered {
-    let mut facts = account.as_object().unwrap().clone();
-    facts.extend(case.facts.as_object().unwrap().clone());
-    let facts = file::read(&Value::Object(facts)).unwrap();
-    let settings = Settings {
-        cluster_name: facts.cluster.clone().unwrap(),
-        checks: Checks::Lbc,
-        ..Settings::offline()
-    };
-    let options = ParseOptions {
-        checks: Checks::Lbc,
-        ..ParseOptions::default()
-    };
-    let files = Snapshot {
-        commit: None,
-        files: files
-            .iter()
-            .map(|(path, text)| (RepoPath::from(*path), text.clone().into_bytes()))
-            .collect(),
-    };
-    render::of_files(&files, &options, &facts, &settings)
 }
 
 fn differences(case: &Case, account: &Value) -> Vec<String> {

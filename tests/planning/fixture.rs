@@ -178,6 +178,7 @@ impl Wish {
                         .enumerate()
                         .map(|(index, (path, service))| OrderedRule {
                             origin: origin(&file, 10 + index as u32),
+                            whole: None,
                             spec: RuleSpec {
                                 transforms: Vec::new(),
                                 conditions: vec![

@@ -8,5 +8,6 @@ mod held;
 mod life;
 mod random;
 mod security_groups;
+mod whole;
 mod words;
 mod world;

@@ -13,7 +13,7 @@ use crate::{
         desired::{GroupStack, ListenerStack, Ref, TargetGroupStack},
         elb::LoadBalancerSpec,
         facts::Facts,
-        group::{self, GroupModel, IngressSource, SecurityGroupRef},
+        group::{self, GroupModel, IngressSource, SecurityGroupRef, shadow::Network},
         net::{Permission, PermissionSource, SecurityGroupSpec, Tags},
         settings::Settings,
     },
@@ -144,8 +144,8 @@ impl Lower<'_> {
                     from_port: i32::from(permission.port),
                     to_port: i32::from(permission.port),
                     source: match &permission.source {
-                        IngressSource::Ipv4(cidr) => PermissionSource::Cidr(cidr.clone()),
-                        IngressSource::Ipv6(cidr) => PermissionSource::Ipv6Cidr(cidr.clone()),
+                        IngressSource::Ipv4(cidr) => PermissionSource::Cidr(network_of(cidr)),
+                        IngressSource::Ipv6(cidr) => PermissionSource::Ipv6Cidr(network_of(cidr)),
                         IngressSource::PrefixList(list) => {
                             PermissionSource::PrefixList(list.clone())
                         }
@@ -191,6 +191,12 @@ impl Lower<'_> {
             group::TargetGroupRef::Arn(arn) => Ref::Known(Arn::new(arn.as_str())),
         }
     }
+}
+
+/// A range as EC2 keeps it (aws-deploy §10.8): as it was written, one with host bits would differ for ever from what is
+/// read.
+fn network_of(cidr: &str) -> String {
+    Network::parse(cidr).map_or_else(|| cidr.to_owned(), |network| network.network())
 }
 
 /// A number as ELBv2 takes ports.

@@ -9,7 +9,7 @@ use crate::{
     id::{Arn, OpId, ResourceId, ResourceKind, StackId},
     model::{
         applied::{AppliedChange, ResourceUpdate},
-        desired::{GroupStack, Ref},
+        desired::{GroupStack, OrderedRule, Ref},
         elb::{Listener, LoadBalancer, TargetGroup},
         net::{SecurityGroup, Tags},
         observed::ObservedGroup,
@@ -53,7 +53,9 @@ pub struct Group<'a> {
     pub security_group: Option<&'a SecurityGroup>,
     /// By resource id text.
     pub target_groups: BTreeMap<String, &'a TargetGroup>,
-    /// Identities of the wanted rules, by port and in order.
+    /// The wanted rules by port, as they are to stand.
+    pub rules: BTreeMap<u16, Vec<OrderedRule>>,
+    /// Their identities, by port and in order.
     pub rule_names: BTreeMap<u16, Vec<String>>,
     /// On the balancer that is kept, by port.
     pub listeners: BTreeMap<u16, &'a Listener>,
@@ -95,11 +97,8 @@ impl<'a> Group<'a> {
             load_balancer: None,
             security_group: None,
             target_groups: BTreeMap::new(),
-            rule_names: desired
-                .into_iter()
-                .flat_map(|desired| &desired.listeners)
-                .map(|(port, listener)| (*port, rule::names(*port, &listener.rules)))
-                .collect(),
+            rules: BTreeMap::new(),
+            rule_names: BTreeMap::new(),
             listeners: BTreeMap::new(),
             surplus_load_balancers: Vec::new(),
             surplus_security_groups: Vec::new(),
@@ -111,6 +110,7 @@ impl<'a> Group<'a> {
         };
         group.sort_load_balancers(draft);
         group.sort_listeners(draft);
+        group.sort_out_rules(draft);
         group.sort_target_groups(draft);
         group.sort_security_groups(draft);
         Some(group)

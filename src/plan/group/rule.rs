@@ -73,6 +73,50 @@ struct Rules<'w, 'a> {
 }
 
 impl<'a> Group<'a> {
+    /// Which rules are wanted: in parts, or as the whole where the balancer has that.
+    pub(super) fn sort_out_rules(&mut self, draft: &Draft<'a>) {
+        let Some(desired) = self.desired else { return };
+        for (port, listener) in &desired.listeners {
+            let live = self.listeners.get(port).copied();
+            let rules = self.whole_where_live(draft, &listener.rules, live);
+            self.rule_names.insert(*port, names(*port, &rules));
+            self.rules.insert(*port, rules);
+        }
+    }
+
+    fn whole_where_live(
+        &self,
+        draft: &Draft<'a>,
+        rules: &[OrderedRule],
+        listener: Option<&Listener>,
+    ) -> Vec<OrderedRule> {
+        let is_live = |whole: &[Condition]| {
+            let wanted = canonical_conditions(whole);
+            let rules = self.observed.rules.iter();
+            rules
+                .filter(|live| listener.is_some_and(|listener| listener.arn == live.listener))
+                .filter(|live| self.is_ours(draft, ResourceKind::Rule, &live.arn, &live.tags))
+                .any(|live| canonical_conditions(&live.conditions) == wanted)
+        };
+        let mut sorted = Vec::with_capacity(rules.len());
+        for parts in rules.chunk_by(|a, b| a.whole.is_some() && a.whole == b.whole) {
+            match parts {
+                [
+                    first @ OrderedRule {
+                        whole: Some(whole), ..
+                    },
+                    ..,
+                ] if is_live(whole) => {
+                    let mut rule = first.clone();
+                    rule.spec.conditions.clone_from(whole);
+                    sorted.push(rule);
+                }
+                parts => sorted.extend_from_slice(parts),
+            }
+        }
+        sorted
+    }
+
     pub(super) fn build_rules(
         &self,
         draft: &mut Draft<'a>,
@@ -107,9 +151,9 @@ impl<'a> Group<'a> {
     }
 
     fn sort_rules<'w>(
-        &self,
+        &'w self,
         draft: &mut Draft<'a>,
-        wanted: &'w ListenerStack,
+        wanted: &ListenerStack,
         listener: Option<&'a Listener>,
     ) -> Rules<'w, 'a> {
         let port = wanted.spec.port;
@@ -142,8 +186,8 @@ impl<'a> Group<'a> {
             .flatten()
             .map(|name| ResourceId::new(self.stack.clone(), ResourceKind::Rule, name.as_str()))
             .collect();
+        let wanted = self.rules.get(&port).map_or(&[][..], Vec::as_slice);
         let resolved: Vec<RuleSpec> = wanted
-            .rules
             .iter()
             .map(|rule| RuleSpec {
                 conditions: rule.spec.conditions.clone(),
@@ -167,7 +211,7 @@ impl<'a> Group<'a> {
             listener: elb::resolve(&Ref::Output(listener_id.clone()), &draft.known),
             listener_id,
             listener_ready: None,
-            wanted: &wanted.rules,
+            wanted,
             ids,
             resolved,
             matched,

@@ -24,12 +24,18 @@ impl Lower<'_> {
             )
         })?;
         let actions = self.actions(&model.actions, &model.origin)?;
+        let conditions = |conditions: &[value::Condition]| -> Vec<Condition> {
+            conditions.iter().cloned().map(condition).collect()
+        };
+        let is_whole = matches!(&parts[..], [only] if only.conditions == model.conditions);
+        let whole = (!is_whole).then(|| conditions(&model.conditions));
         Ok(parts
             .into_iter()
             .map(|part| OrderedRule {
                 origin: part.origin,
+                whole: whole.clone(),
                 spec: RuleSpec {
-                    conditions: part.conditions.into_iter().map(condition).collect(),
+                    conditions: conditions(&part.conditions),
                     actions: actions.clone(),
                     transforms: part.transforms,
                     tags: self.tags(&part.tags, None),

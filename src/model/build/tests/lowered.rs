@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     manifest::annotation::{
         options::{AuthType, OidcIdp},
-        value,
+        value::{self, IpAddressType},
     },
     model::{
         elb::{OidcClient, TlsSpec},
@@ -181,13 +181,48 @@ fn a_rule_with_more_values_than_alb_takes_becomes_several_of_the_same_meaning() 
     let group = &result.value.groups[GROUP];
     let rules = &group.listeners[&80].rules;
     assert!(rules.len() > 2, "{rules:?}");
-    let first = &rules[0].spec.actions;
+    let parts: Vec<_> = rules.iter().filter(|rule| rule.whole.is_some()).collect();
+    assert!(parts.len() > 1, "{rules:?}");
+    let whole = parts[0].whole.clone();
+    assert!(parts.iter().all(|part| part.whole == whole));
+    let all =
+        |source: &Condition| matches!(source, Condition::SourceIp { values } if values.len() == 4);
+    assert!(whole.is_some_and(|whole| whole.iter().any(all)));
     assert!(
-        rules
+        parts
             .iter()
-            .filter(|rule| rule.spec.actions == *first)
-            .count()
-            > 1
+            .all(|part| !part.spec.conditions.iter().any(all))
+    );
+    assert!(
+        rules.len() > parts.len(),
+        "a rule that fits is none in parts"
+    );
+}
+
+#[test]
+fn a_range_is_sent_as_ec2_keeps_it() {
+    let group = group_with(|manifests, facts, _| {
+        for subnet in facts.subnets.iter_mut().flatten() {
+            subnet.ipv6_cidrs.push("2001:db8:1::/64".to_owned());
+        }
+        let cidrs = ["192.0.2.77/24", "2001:DB8:0::1/48", "192.0.2.0/24"];
+        manifests.ingresses[0].options.load_balancer.inbound_cidrs =
+            Some(set(cidrs.map(str::to_owned).to_vec()));
+        manifests.ingresses[0].options.load_balancer.ip_address_type =
+            Some(set(IpAddressType::Dualstack));
+    });
+    let sources: Vec<_> = group
+        .security_group
+        .iter()
+        .flat_map(|it| &it.ingress)
+        .map(|it| &it.source)
+        .collect();
+    assert_eq!(
+        sources,
+        [
+            &PermissionSource::Cidr("192.0.2.0/24".to_owned()),
+            &PermissionSource::Ipv6Cidr("2001:db8::/48".to_owned()),
+        ]
     );
 }
 

@@ -1,6 +1,9 @@
 //! Networks of addresses: which lies in which, and what two have in common.
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 /// A network; host bits are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,18 @@ impl Cidr {
             length,
             address,
         })
+    }
+
+    /// Without host bits, IPv6 short and in lower case.
+    pub fn network(&self) -> String {
+        let network = match self.address {
+            IpAddr::V4(address) => {
+                let mask = u32::MAX.checked_shl(32 - self.length).unwrap_or(0);
+                IpAddr::from(Ipv4Addr::from(address.to_bits() & mask))
+            }
+            IpAddr::V6(_) => IpAddr::from(Ipv6Addr::from(self.bits)),
+        };
+        format!("{network}/{}", self.length)
     }
 
     pub fn covers(&self, other: &Self) -> bool {
