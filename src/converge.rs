@@ -163,6 +163,10 @@ async fn converge_to(
         };
         let plan = half.plan(&inputs);
         plan::audit::audit(&plan, &inputs).map_err(Stopped::bug)?;
+        for overrun in plan::peak::overruns(&plan, &inputs) {
+            let (limit, most) = (overrun.excess.limit.name(), overrun.excess.most);
+            tracing::warn!(limit, most, "tried all the same: {}", overrun.excess);
+        }
         let outcome = carry_out(cx, stop, trigger, &loaded, &plan).await?;
         let run = Run { plan, outcome };
         cx.world.learn(&observed, &run);

@@ -11,7 +11,7 @@ use crate::{
         history::{CommitState, RevisionUpdate},
         op::Held,
     },
-    problem::{Problem, Severity},
+    problem::{Problem, Severity, codes},
     source::History,
 };
 
@@ -437,6 +437,8 @@ fn reason_of(problems: &[Problem]) -> &'static str {
         "DryRun"
     } else if has("unknown") {
         "Reference"
+    } else if has(codes::QUOTA_EXCEEDED) {
+        "Quota"
     } else {
         "Invalid"
     }

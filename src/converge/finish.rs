@@ -8,7 +8,11 @@ use std::{
 
 use futures::FutureExt;
 
-use super::{Context, PassEnd, Run, Stopped, load::Loaded, partial, tell};
+use super::{
+    Context, PassEnd, Run, Stopped,
+    load::{self, Loaded},
+    partial, tell,
+};
 use crate::{
     apply::{self, ApplyOptions},
     config::Config,
@@ -25,6 +29,7 @@ use crate::{
         history::{CommitState, OpCounts, PARTIAL, RevisionRecord, RevisionUpdate},
         op::Held,
     },
+    problem::codes,
     report::{PassSummary, event, now},
     source::snapshot::Commit,
 };
@@ -154,7 +159,8 @@ pub fn plan_options(cx: &Context, read_only: Option<ReadOnly>) -> PlanOptions {
         foreign_members: cx.world.foreign_members(),
         protected_kinds: cx.config.guards.protected_kinds.clone(),
         settle_seconds: u32::try_from(cx.config.iam.settle.as_secs()).unwrap_or(u32::MAX),
-        rule_limit: cx.world.rule_limit(),
+        limits: cx.world.account_limits(),
+        hold_over_limits: !load::settings(cx).lowers(codes::QUOTA_EXCEEDED),
         ..PlanOptions::default()
     }
 }

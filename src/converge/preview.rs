@@ -18,10 +18,10 @@ use crate::{
         desired::{Desired, Waiting},
         elb::RuleAction,
         facts::Facts,
-        group::{SecretRef, build},
+        group::{SecretRef, build, context::Whole},
         observed::Gap,
         previous::PreviousSet,
-        quota::Peak,
+        quota::Peaks,
     },
     plan::{
         Inputs, guard,
@@ -310,12 +310,12 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
         };
         preview.unread.extend(self::unread(&observed.gaps));
         let plan = half.plan(&inputs);
+        let peaks = (half == super::Half::Route).then(|| peak::peaks(&plan, &inputs));
         if half == super::Half::Prepare {
             renew_clients(&mut desired, &plan);
             scope = world::scope(cx, &desired, &applied, Trigger::Commit, gaps.is_empty());
         }
-        if half == super::Half::Route {
-            let peaks = peak::peaks(&plan, &observed);
+        if let Some(peaks) = peaks {
             forecast(cx, &manifests, &facts, &peaks, &mut preview.problems);
         }
         preview.plans.push(store::redact(&plan));
@@ -447,7 +447,7 @@ fn forecast(
     cx: &Context,
     manifests: &manifest::Manifests,
     facts: &Facts,
-    peaks: &BTreeMap<String, Peak>,
+    peaks: &Peaks,
     problems: &mut Vec<Problem>,
 ) {
     if facts.account_limits.is_none() {
@@ -457,7 +457,12 @@ fn forecast(
     let groups = build::build_changed(manifests, facts, &settings, &mut cx.world.groups()).groups;
     let of_quota = [codes::QUOTA_EXCEEDED, codes::QUOTA_NEAR];
     problems.retain(|problem| !of_quota.contains(&problem.code.as_str()));
-    problems.extend(build::forecast(&groups, facts, &settings, peaks));
+    let whole = Whole {
+        manifests,
+        facts,
+        settings: &settings,
+    };
+    problems.extend(build::forecast(whole, &groups, peaks));
     build::settle(problems);
 }
 

@@ -20,7 +20,7 @@ use crate::{
         facts::{Facts, LoadBalancerFact, needs::Needs},
         group,
         observed::Observed,
-        quota,
+        quota::Limits,
         settings::Settings,
     },
     observe::aws::{IamScan, Scan},
@@ -59,7 +59,7 @@ struct State {
     /// Live balancers by group id, for subnets that stick (ingress-model §3.4). Absent: not read yet.
     load_balancers: Option<BTreeMap<String, LoadBalancerFact>>,
     /// As they were read last; empty: not read.
-    account_limits: BTreeMap<String, u64>,
+    account_limits: Limits,
     dns_names: BTreeMap<Arn, String>,
     /// The store cannot tell what there is, or somebody was cut off: the next pass looks by tags and names.
     must_scan: bool,
@@ -251,10 +251,9 @@ impl World {
         state.must_scan = false;
     }
 
-    /// Rules that one balancer may hold, where the account's limits were read.
-    pub fn rule_limit(&self) -> Option<usize> {
-        let limit = *self.state().account_limits.get(quota::RULES)?;
-        usize::try_from(limit).ok()
+    /// The account's limits as they were read last.
+    pub fn account_limits(&self) -> Limits {
+        self.state().account_limits.clone()
     }
 
     pub fn dns_names(&self) -> BTreeMap<Arn, String> {

@@ -1,83 +1,47 @@
 //! Will it fit? What the groups come to, against the account's limits (lessons A10; aws-deploy §10.1).
 //!
-//! Only what is known counts, so a count is at least what there will be: other balancers of the account and pods behind
-//! ip targets are not seen. What is over a limit in the end is a problem, at the place that goes over it; what only the
-//! way there passes, or what comes near, is a warning.
+//! Only what is known counts, so a count is at least what there will be: what others have in the account is not seen.
+//! What is over a limit in the end is a problem, at the place that goes over it; what only the way there passes, or what
+//! comes near, is a warning here, and the planner holds the group whose own way is too narrow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    facts::Facts,
-    group::{Action, Certificate, GroupModel, Rule, TargetGroupRef, split},
-};
+use super::group::{Action, Certificate, GroupModel, Rule, TargetGroup, TargetGroupRef, split};
 use crate::{
     manifest::annotation::value::{Condition, Patterns, TargetType},
     problem::{Origin, Problem, codes},
 };
 
-// Names of limits, as DescribeAccountLimits spells them.
-pub const RULES: &str = "rules-per-application-load-balancer";
-const BALANCERS: &str = "application-load-balancers";
-const LISTENERS: &str = "listeners-per-application-load-balancer";
-const CERTIFICATES: &str = "certificates-per-application-load-balancer";
-const TARGET_GROUPS: &str = "target-groups-per-application-load-balancer";
-const TARGETS: &str = "targets-per-application-load-balancer";
-const ALL_TARGET_GROUPS: &str = "target-groups";
-const ACTION_TARGET_GROUPS: &str = "target-groups-per-action-on-application-load-balancer";
-const VALUES: &str = "condition-values-per-alb-rule";
-const WILDCARDS: &str = "condition-wildcards-per-alb-rule";
+mod limit;
+
+pub use limit::{Counts, Excess, Limit, Limits, Peaks};
 
 /// What comes so near to a limit is told, in percent.
 const NEAR_PERCENT: u64 = 90;
 
-/// The most there is of something at once while a plan is carried out, by group.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Peak {
-    pub rules: u64,
-    pub target_groups: u64,
-    pub listeners: u64,
-}
-
 /// What is counted, and what surrounds it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Forecast<'a> {
-    /// A limit that is not among them is not known, and nothing is said of it.
-    pub limits: &'a BTreeMap<String, u64>,
+    pub limits: &'a Limits,
     /// By group id.
     pub groups: &'a BTreeMap<&'a str, &'a GroupModel>,
-    /// On the way there; without, only the end is judged.
-    pub peaks: &'a BTreeMap<String, Peak>,
-    /// Nodes that instance targets are made of, where they were read.
-    pub nodes: Option<usize>,
-}
-
-/// Instances that are ready now: about what target groups of type instance will hold.
-pub fn ready_instances(facts: &Facts) -> Option<usize> {
-    let nodes = facts.nodes.as_ref()?.iter();
-    let ready = nodes.filter(|node| {
-        let id = node
-            .provider_id
-            .as_deref()
-            .and_then(|id| id.rsplit('/').next());
-        node.ready == "True" && id.is_some_and(|id| id.starts_with("i-"))
-    });
-    Some(ready.count())
+    /// On the way there; of what is not among them, only the end is judged.
+    pub peaks: &'a Peaks,
+    /// How many targets a target group will have, as far as facts tell.
+    pub targets: &'a dyn Fn(&TargetGroup) -> Option<u64>,
 }
 
 /// What will not fit, and what hardly will.
 pub fn forecast(of: Forecast<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let no_peak = Counts::default();
     for (id, group) in of.groups {
-        let name = format!("the balancer of group {id}");
-        let peak = of.peaks.get(*id).copied().unwrap_or_default();
-        let mut judge = |limit, things: Vec<Thing<'_>>, peak| {
-            problems.extend(judge(&of, limit, &name, &things, peak));
-        };
-        judge(RULES, rules(group), peak.rules);
-        judge(LISTENERS, listeners(group), peak.listeners);
-        judge(CERTIFICATES, certificates(group), 0);
-        judge(TARGET_GROUPS, target_groups(group), peak.target_groups);
-        judge(TARGETS, targets(group, of.nodes), 0);
+        let peak = of.peaks.groups.get(*id).unwrap_or(&no_peak);
+        for limit in Limit::OF_BALANCER {
+            let owner = limit.owner(id);
+            let things = || things(limit, group, of.targets);
+            problems.extend(judge(of.limits, limit, owner, things, peak.get(limit)));
+        }
         problems.extend(group.listeners.values().flat_map(|listener| {
             let of_rules = listener.rules.iter().flat_map(|rule| {
                 let object = member(group, rule.member);
@@ -90,29 +54,16 @@ pub fn forecast(of: Forecast<'_>) -> Vec<Problem> {
             of_rules.chain(default).collect::<Vec<_>>()
         }));
     }
-    let balancers: Vec<Thing<'_>> = of
-        .groups
-        .values()
-        .filter_map(|group| {
-            Some(Thing::once(
-                &group.members.first()?.origin,
-                member(group, 0),
-            ))
-        })
-        .collect();
-    problems.extend(judge(&of, BALANCERS, "this repository", &balancers, 0));
-    let target_groups: Vec<Thing<'_>> = of
-        .groups
-        .values()
-        .flat_map(|group| own_target_groups(group))
-        .collect();
-    problems.extend(judge(
-        &of,
-        ALL_TARGET_GROUPS,
-        "this repository",
-        &target_groups,
-        0,
-    ));
+    for limit in Limit::OF_ACCOUNT {
+        let things = || {
+            let groups = of.groups.values();
+            groups
+                .flat_map(|group| things(limit, group, of.targets))
+                .collect()
+        };
+        let peak = of.peaks.account.get(limit);
+        problems.extend(judge(of.limits, limit, limit.owner(""), things, peak));
+    }
     problems.sort();
     problems.dedup();
     problems
@@ -137,14 +88,15 @@ impl<'a> Thing<'a> {
 }
 
 /// One limit of one owner. The problem is at the thing that goes over: what comes before it fits.
-fn judge(
-    of: &Forecast<'_>,
-    limit: &str,
-    owner: &str,
-    things: &[Thing<'_>],
+fn judge<'a>(
+    limits: &Limits,
+    limit: Limit,
+    owner: String,
+    things: impl Fn() -> Vec<Thing<'a>>,
     peak: u64,
 ) -> Option<Problem> {
-    let most = *of.limits.get(limit)?;
+    let most = limit.most(limits)?;
+    let things = things();
     let count: u64 = things.iter().map(|thing| thing.weight).sum();
     let highest = count.max(peak);
     // In whole numbers, and without overflow for whatever an account may be granted.
@@ -152,7 +104,6 @@ fn judge(
     if !near {
         return None;
     }
-    let what = words(limit);
     let first_over = things
         .iter()
         .scan(0, |sum, thing| {
@@ -165,40 +116,73 @@ fn judge(
     let problem = |code, message: String| {
         Problem::new(code, at.origin.clone(), message)
             .of(&at.object)
-            .hint(format!("the account's limit {limit} is {most}"))
+            .hint(limit.told(most))
     };
-    Some(if count > most {
-        problem(
-            codes::QUOTA_EXCEEDED,
-            format!("{owner} would have {count} {what}, and {most} are allowed"),
-        )
-    } else if highest > most {
-        problem(
-            codes::QUOTA_NEAR,
-            format!(
-                "{owner} would have up to {highest} {what} while this is carried out, and {most} are allowed; {count} in \
-                 the end"
-            ),
-        )
-        .warning()
-    } else {
-        problem(
-            codes::QUOTA_NEAR,
-            format!("{owner} would have {highest} of the {most} {what} that are allowed"),
-        )
-        .warning()
+    if highest <= most {
+        let words = limit.words();
+        let message =
+            format!("{owner} would have {highest} of the {most} {words} that are allowed");
+        return Some(problem(codes::QUOTA_NEAR, message).warning());
+    }
+    let excess = Excess {
+        limit,
+        owner,
+        most,
+        highest,
+        end: count,
+    };
+    Some(match excess.is_passing() {
+        true => problem(codes::QUOTA_NEAR, excess.to_string()).warning(),
+        false => problem(codes::QUOTA_EXCEEDED, excess.to_string()),
     })
 }
 
-fn words(limit: &str) -> &'static str {
+/// What counts against a limit of a balancer, or of a group's share in one of the account.
+fn things<'a>(
+    limit: Limit,
+    group: &'a GroupModel,
+    targets: &dyn Fn(&TargetGroup) -> Option<u64>,
+) -> Vec<Thing<'a>> {
     match limit {
-        RULES => "rules",
-        BALANCERS => "application load balancers",
-        LISTENERS => "listeners",
-        CERTIFICATES => "certificates besides the default ones",
-        TARGETS => "targets",
-        _ => "target groups",
+        Limit::Rules => rules(group),
+        Limit::Listeners => listeners(group),
+        Limit::Certificates => certificates(group),
+        Limit::BalancerTargetGroups => target_groups(group),
+        Limit::BalancerTargets => group_targets(group, targets),
+        Limit::Registrations => registrations(group, targets),
+        Limit::GroupTargets => {
+            let largest = group_targets(group, targets);
+            let largest = largest.into_iter().max_by_key(|thing| thing.weight);
+            largest.into_iter().collect()
+        }
+        Limit::NetworkListeners => network_listeners(group),
+        Limit::Balancers => first_member(group).into_iter().collect(),
+        Limit::NetworkBalancers => {
+            let frontend = group.frontend_nlb.as_ref();
+            frontend.and(first_member(group)).into_iter().collect()
+        }
+        Limit::TargetGroups => {
+            let mut things: Vec<_> = own_target_groups(group).collect();
+            things.extend(network_listeners(group));
+            things
+        }
+        // Of single actions and rules: judged one by one.
+        Limit::ActionTargetGroups | Limit::Values | Limit::Wildcards => Vec::new(),
     }
+}
+
+fn first_member(group: &GroupModel) -> Option<Thing<'_>> {
+    let first = group.members.first()?;
+    Some(Thing::once(&first.origin, member(group, 0)))
+}
+
+/// Each with a target group of its own.
+fn network_listeners(group: &GroupModel) -> Vec<Thing<'_>> {
+    let frontend = group.frontend_nlb.iter();
+    frontend
+        .flat_map(|frontend| frontend.listeners.keys())
+        .filter_map(|_| first_member(group))
+        .collect()
 }
 
 fn member(group: &GroupModel, index: usize) -> String {
@@ -271,19 +255,45 @@ fn target_groups(group: &GroupModel) -> Vec<Thing<'_>> {
     things
 }
 
-/// Each node counts once for every target group of type instance.
-fn targets(group: &GroupModel, nodes: Option<usize>) -> Vec<Thing<'_>> {
-    let Some(nodes) = nodes.and_then(|nodes| u64::try_from(nodes).ok()) else {
-        return Vec::new();
-    };
+/// Targets of each target group of its own.
+fn group_targets<'a>(
+    group: &'a GroupModel,
+    targets: &dyn Fn(&TargetGroup) -> Option<u64>,
+) -> Vec<Thing<'a>> {
     let groups = group.target_groups.values();
     groups
-        .filter(|target_group| target_group.target_type == TargetType::Instance)
-        .map(|target_group| Thing {
-            weight: nodes,
-            ..Thing::once(&target_group.origin, member(group, target_group.member))
+        .filter_map(|target_group| {
+            Some(Thing {
+                weight: targets(target_group)?,
+                ..Thing::once(&target_group.origin, member(group, target_group.member))
+            })
         })
         .collect()
+}
+
+/// Target groups with the same targets, where most are: the same nodes, or the pods of one Service.
+fn registrations<'a>(
+    group: &'a GroupModel,
+    targets: &dyn Fn(&TargetGroup) -> Option<u64>,
+) -> Vec<Thing<'a>> {
+    let mut sharing: BTreeMap<_, Vec<Thing<'a>>> = BTreeMap::new();
+    for target_group in group.target_groups.values() {
+        if targets(target_group).is_none_or(|targets| targets == 0) {
+            continue;
+        }
+        let binding = &target_group.binding;
+        let who = match target_group.target_type {
+            TargetType::Instance => (binding.node_selector.as_ref(), None),
+            TargetType::Ip => (None, Some(&binding.service)),
+        };
+        let object = member(group, target_group.member);
+        let thing = Thing::once(&target_group.origin, object);
+        sharing.entry(who).or_default().push(thing);
+    }
+    sharing
+        .into_values()
+        .max_by_key(Vec::len)
+        .unwrap_or_default()
 }
 
 fn forwarded(action: &Action) -> impl Iterator<Item = &TargetGroupRef> {
@@ -301,7 +311,7 @@ fn actions(
     origin: &Origin,
     object: &str,
 ) -> Option<Problem> {
-    let most = *of.limits.get(ACTION_TARGET_GROUPS)?;
+    let most = Limit::ActionTargetGroups.most(of.limits)?;
     let counts = actions.iter().map(|action| forwarded(action).count());
     let count = u64::try_from(counts.max()?).ok()?;
     (count > most).then(|| {
@@ -311,9 +321,7 @@ fn actions(
             format!("one action forwards to {count} target groups, and {most} are allowed"),
         )
         .of(object)
-        .hint(format!(
-            "the account's limit {ACTION_TARGET_GROUPS} is {most}"
-        ))
+        .hint(Limit::ActionTargetGroups.told(most))
     })
 }
 
@@ -321,25 +329,25 @@ fn actions(
 fn conditions(of: &Forecast<'_>, rule: &Rule, object: &str) -> Vec<Problem> {
     let parts = split::parts_of(rule);
     let most_of = |count: fn(&Rule) -> usize| parts.iter().map(count).max().unwrap_or_default();
-    let over = |limit: &str, count: usize| {
-        let most = *of.limits.get(limit)?;
+    let over = |limit: Limit, count: usize| {
+        let most = limit.most(of.limits)?;
         (u64::try_from(count).ok()? > most).then_some(most)
     };
-    let problem = |limit: &str, most: u64, message: String| {
+    let problem = |limit: Limit, most: u64, message: String| {
         Problem::new(codes::QUOTA_EXCEEDED, rule.origin.clone(), message)
             .of(object)
-            .hint(format!("the account's limit {limit} is {most}"))
+            .hint(limit.told(most))
     };
     let mut problems = Vec::new();
     let values = most_of(split::values);
-    if let Some(most) = over(VALUES, values) {
+    if let Some(most) = over(Limit::Values, values) {
         let message = format!(
             "a rule has {values} values in its conditions, and {most} are allowed in a rule"
         );
-        problems.push(problem(VALUES, most, message));
+        problems.push(problem(Limit::Values, most, message));
     }
     let count = most_of(split::wildcards_of);
-    if let Some(most) = over(WILDCARDS, count) {
+    if let Some(most) = over(Limit::Wildcards, count) {
         let signs = |value: &String| value.matches(['*', '?']).count();
         let richest = rule
             .conditions
@@ -352,7 +360,7 @@ fn conditions(of: &Forecast<'_>, rule: &Rule, object: &str) -> Vec<Problem> {
             ),
             _ => format!("a rule has {count} wildcards, and {most} are allowed in a rule"),
         };
-        problems.push(problem(WILDCARDS, most, message));
+        problems.push(problem(Limit::Wildcards, most, message));
     }
     problems
 }

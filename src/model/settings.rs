@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::elb::{Scheme, TargetType};
-use crate::id::Arn;
 pub use crate::manifest::Checks;
+use crate::{id::Arn, problem::codes};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -137,6 +137,15 @@ pub struct IamSettings {
 }
 
 impl Settings {
+    /// Whether what this check finds is told as a warning, and nothing is kept from being done: by name, or because LBC's
+    /// builder builds it.
+    pub fn lowers(&self, check: &str) -> bool {
+        codes::code(check).is_some_and(|code| {
+            code.lowerable && self.lowered.contains(check)
+                || code.beyond_lbc && self.checks == Checks::Lbc
+        })
+    }
+
     /// For looking at manifests without any configuration: defaults, and a cluster without a name.
     pub fn offline() -> Self {
         Self {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    Inputs, Plane,
+    Inputs, Overruns, Plane,
     diff::difference,
     op::{Action, Cause, Difference, Foreign, Held, Op, Plan, Reason, Settled, Stage},
     order::order,
@@ -33,6 +33,7 @@ pub mod code {
     pub const POLICY_IN_USE: &str = "PolicyInUse";
     pub const PROVIDER_MISSING: &str = "ProviderMissing";
     pub const PRUNE_LIMIT: &str = "PruneLimit";
+    pub const QUOTA: &str = "Quota";
     pub const READ_FAILED: &str = "ReadFailed";
     pub const READ_ONLY: &str = "ReadOnly";
     pub const REFUSED: &str = "Refused";
@@ -69,6 +70,8 @@ pub struct Draft<'a> {
     pub digests: BTreeMap<StackId, String>,
     /// Groups that we ever built and have not taken down.
     pub recorded_groups: BTreeSet<String>,
+    /// Groups that may not be carried out: they would go over a limit.
+    pub overruns: Overruns,
 }
 
 impl<'a> Draft<'a> {
@@ -87,6 +90,7 @@ impl<'a> Draft<'a> {
             admissions: Vec::new(),
             digests: inputs.desired.stacks(),
             recorded_groups: inputs.applied.groups(),
+            overruns: Overruns::new(),
         }
     }
 

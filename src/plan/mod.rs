@@ -8,6 +8,7 @@ use crate::{
         applied::{Applied, AppliedChange},
         desired::Desired,
         observed::Observed,
+        quota::{Excess, Limits},
     },
 };
 
@@ -33,6 +34,9 @@ use group::Group;
 use network::Network;
 use object::Leaving;
 use op::{Plan, Stage};
+
+/// By group id, the limits that its operations would go over.
+type Overruns = BTreeMap<String, Vec<Excess>>;
 
 /// Everything a plan is made from; nothing else decides it.
 #[derive(Clone, Copy, Debug)]
@@ -61,9 +65,10 @@ pub struct PlanOptions {
     pub network_quiet: bool,
     /// How long a fresh role settles before something may use it (irsa §9.4 step 5).
     pub settle_seconds: u32,
-    /// Rules that one balancer may hold, default rules not counted, where the account's limit is known: beyond it the
-    /// surplus goes first (lessons A10).
-    pub rule_limit: Option<usize>,
+    /// Of the account, as far as they are known: near them the surplus goes first (lessons A10).
+    pub limits: Limits,
+    /// Whether a group whose operations would go over a limit is held, or else tried (gitops G11).
+    pub hold_over_limits: bool,
     /// Group id → Ingresses of it that are in the cluster and not in git: their balancer is held (decision 3).
     pub foreign_members: BTreeMap<String, BTreeSet<String>>,
 }
@@ -76,7 +81,8 @@ impl Default for PlanOptions {
             protected_kinds: BTreeSet::new(),
             network_quiet: true,
             settle_seconds: 15,
-            rule_limit: None,
+            limits: Limits::new(),
+            hold_over_limits: true,
             foreign_members: BTreeMap::new(),
         }
     }
@@ -116,9 +122,33 @@ pub fn prepare(inputs: &Inputs<'_>) -> Plan {
     draft.finish(Stage::Prepare, &completed, &BTreeSet::new())
 }
 
-/// Second half of a pass: balancers, the Ingresses' status, then everything that goes away.
+/// Second half of a pass: balancers, the Ingresses' status, then everything that goes away. Of a group that would go over
+/// one of the account's limits on its way nothing is done, and the others go on.
 pub fn route(inputs: &Inputs<'_>) -> Plan {
+    let mut overruns = BTreeMap::new();
+    loop {
+        let plan = route_but(inputs, &overruns);
+        if !inputs.options.hold_over_limits {
+            return plan;
+        }
+        let before = overruns.len();
+        for overrun in peak::overruns(&plan, inputs) {
+            if !overrun.follows {
+                let of_group: &mut Vec<_> = overruns.entry(overrun.group).or_default();
+                of_group.push(overrun.excess);
+            }
+        }
+        // What is held has no operations: it is found once, and the loop ends.
+        if overruns.len() == before {
+            return plan;
+        }
+    }
+}
+
+/// The same without the groups that are too many for the account's limits.
+fn route_but(inputs: &Inputs<'_>, overruns: &Overruns) -> Plan {
     let mut draft = Draft::new(inputs);
+    draft.overruns.clone_from(overruns);
     let mut network = network_in_scope(&mut draft);
     if let Some(network) = &mut network {
         network.build(&mut draft);

@@ -1,159 +1,270 @@
-//! The most there is of something at once while a plan is carried out, for the forecast of quotas.
+//! The most there is of something at once while a plan is carried out, and whose way is too narrow for the account's
+//! limits (lessons A10, gitops G11).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::op::{Action, Plan};
+use super::{
+    Inputs,
+    op::{Action, Op, Plan},
+};
 use crate::{
-    id::StackId,
-    model::{observed::Observed, quota::Peak},
+    id::{ResourceKind, StackId},
+    model::{
+        desired::Ref,
+        quota::{Counts, Excess, Limit, Peaks},
+    },
 };
 
-/// By group id, of every group that was looked at.
-pub fn peaks(plan: &Plan, observed: &Observed) -> BTreeMap<String, Peak> {
-    let mut now: BTreeMap<&str, Peak> = observed
-        .groups
-        .iter()
-        .map(|(id, seen)| {
-            let standing = Peak {
-                rules: count(seen.rules.len()),
-                target_groups: count(seen.target_groups.len()),
-                listeners: count(seen.listeners.len()),
-            };
-            (id.as_str(), standing)
-        })
-        .collect();
-    let mut peaks = now.clone();
-    for op in &plan.ops {
-        let StackId::Group(id) = &op.stack else {
-            continue;
-        };
-        let state = now.entry(id).or_default();
-        match &op.action {
-            Action::CreateRule { .. } => state.rules += 1,
-            Action::DeleteRule { .. } => state.rules = state.rules.saturating_sub(1),
-            Action::CreateTargetGroup { .. } => state.target_groups += 1,
-            Action::DeleteTargetGroup { .. } => {
-                state.target_groups = state.target_groups.saturating_sub(1);
-            }
-            Action::CreateListener { .. } => state.listeners += 1,
-            // Its rules go with it.
-            Action::DeleteListener { arn } => {
-                let seen = observed.groups.get(id);
-                let rules = seen.into_iter().flat_map(|seen| &seen.rules);
-                let gone = count(rules.filter(|rule| rule.listener == *arn).count());
-                state.rules = state.rules.saturating_sub(gone);
-                state.listeners = state.listeners.saturating_sub(1);
-            }
-            // What hangs on it goes with it; its target groups go on their own.
-            Action::DeleteLoadBalancer { .. } => (state.rules, state.listeners) = (0, 0),
-            _ => continue,
+mod standing;
+
+use standing::Standing;
+
+/// A group whose operations go over a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overrun {
+    pub group: String,
+    pub excess: Excess,
+    /// Only by registering what came up in the cluster: that is tried, for the targets of before may be gone, and AWS
+    /// refuses what it does not take.
+    pub follows: bool,
+}
+
+/// What of the account there is of one group.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    balancers: u64,
+    target_groups: u64,
+}
+
+impl Share {
+    fn get(self, limit: Limit) -> u64 {
+        match limit {
+            Limit::Balancers => self.balancers,
+            Limit::TargetGroups => self.target_groups,
+            // No plan makes one.
+            _ => 0,
         }
-        let peak = peaks.entry(id).or_default();
-        peak.rules = peak.rules.max(state.rules);
-        peak.target_groups = peak.target_groups.max(state.target_groups);
-        peak.listeners = peak.listeners.max(state.listeners);
     }
-    peaks
-        .into_iter()
-        .map(|(id, peak)| (id.to_owned(), peak))
+
+    fn of(standing: &Standing) -> Self {
+        Self {
+            balancers: standing.balancers(),
+            target_groups: standing.target_groups(),
+        }
+    }
+
+    fn apply(&mut self, action: &Action) {
+        match action {
+            Action::CreateLoadBalancer { .. } => self.balancers += 1,
+            Action::DeleteLoadBalancer { .. } => {
+                self.balancers = self.balancers.saturating_sub(1);
+            }
+            Action::CreateTargetGroup { .. } => self.target_groups += 1,
+            Action::DeleteTargetGroup { .. } => {
+                self.target_groups = self.target_groups.saturating_sub(1);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// One group's way through the plan.
+struct Way {
+    before: Counts,
+    highest: Counts,
+    /// Without what follows the cluster.
+    asked: Counts,
+    end: Counts,
+}
+
+/// The peaks of every group that was looked at, and of the account, as far as it is ours.
+pub fn peaks(plan: &Plan, inputs: &Inputs<'_>) -> Peaks {
+    let ways = ways(plan, inputs);
+    let mut account = Counts::default();
+    walk(plan, inputs, |total| {
+        for limit in Limit::OF_ACCOUNT {
+            account.raise(limit, total.get(limit));
+        }
+    });
+    Peaks {
+        groups: ways
+            .into_iter()
+            .map(|(id, way)| (id.to_owned(), way.highest))
+            .collect(),
+        account,
+    }
+}
+
+/// Whose operations go over a limit, limit by limit. What was over it before, and gets no more, does not.
+pub fn overruns(plan: &Plan, inputs: &Inputs<'_>) -> Vec<Overrun> {
+    let limits = &inputs.options.limits;
+    if limits.is_empty() || plan.ops.is_empty() {
+        return Vec::new();
+    }
+    let mut overruns = Vec::new();
+    for (id, way) in ways(plan, inputs) {
+        for limit in Limit::OF_BALANCER {
+            let Some(most) = limit.most(limits) else {
+                continue;
+            };
+            let (before, highest) = (way.before.get(limit), way.highest.get(limit));
+            if highest <= most.max(before) {
+                continue;
+            }
+            overruns.push(Overrun {
+                group: id.to_owned(),
+                excess: Excess {
+                    limit,
+                    owner: limit.owner(id),
+                    most,
+                    highest,
+                    end: way.end.get(limit),
+                },
+                follows: way.asked.get(limit) <= most.max(before),
+            });
+        }
+    }
+    for limit in Limit::OF_ACCOUNT {
+        overruns.extend(of_account(plan, inputs, limit));
+    }
+    overruns
+}
+
+/// Groups that would make more of something than the account may have, the others going on.
+fn of_account(plan: &Plan, inputs: &Inputs<'_>, limit: Limit) -> Vec<Overrun> {
+    let Some(most) = limit.most(&inputs.options.limits) else {
+        return Vec::new();
+    };
+    let (mut highest, mut end) = (0, 0);
+    walk(plan, inputs, |total| {
+        end = total.get(limit);
+        highest = end.max(highest);
+    });
+    let mut shares = shares(inputs);
+    let before: BTreeMap<&str, u64> = shares
+        .iter()
+        .map(|(id, share)| (*id, share.get(limit)))
+        .collect();
+    let mut total: u64 = before.values().sum();
+    let mut over: BTreeSet<&str> = BTreeSet::new();
+    for (id, op) in of_groups(plan) {
+        if over.contains(id) {
+            continue;
+        }
+        let share = shares.entry(id).or_default();
+        let had = share.get(limit);
+        share.apply(&op.action);
+        let has = share.get(limit);
+        total = total.saturating_sub(had).saturating_add(has);
+        if has > had && total > most {
+            // It stays as it was.
+            let stays = before.get(id).copied().unwrap_or_default();
+            total = total.saturating_sub(has).saturating_add(stays);
+            over.insert(id);
+        }
+    }
+    over.into_iter()
+        .map(|id| Overrun {
+            group: id.to_owned(),
+            excess: Excess {
+                limit,
+                owner: limit.owner(id),
+                most,
+                highest,
+                end,
+            },
+            follows: false,
+        })
         .collect()
 }
 
-fn count(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
+fn ways<'a>(plan: &'a Plan, inputs: &Inputs<'a>) -> BTreeMap<&'a str, Way> {
+    let mut groups: BTreeMap<&str, (Standing, Way)> = inputs
+        .observed
+        .groups
+        .iter()
+        .map(|(id, seen)| {
+            let standing = Standing::of(seen);
+            let before = standing.now();
+            let way = Way {
+                highest: before.clone(),
+                asked: before.clone(),
+                end: before.clone(),
+                before,
+            };
+            (id.as_str(), (standing, way))
+        })
+        .collect();
+    for (id, op) in of_groups(plan) {
+        let Some((standing, way)) = groups.get_mut(id) else {
+            continue;
+        };
+        let highest = standing.apply(&op.action);
+        let follows = matches!(
+            &op.action,
+            Action::RegisterTargets {
+                target_group: Ref::Known(_),
+                ..
+            }
+        );
+        for limit in Limit::OF_BALANCER {
+            let count = highest.get(limit);
+            way.highest.raise(limit, count);
+            if !follows {
+                way.asked.raise(limit, count);
+            }
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(id, (standing, way))| {
+            let end = standing.end();
+            (id, Way { end, ..way })
+        })
+        .collect()
+}
+
+/// Goes through what there is of all groups together, at first and after every operation.
+fn walk(plan: &Plan, inputs: &Inputs<'_>, mut look: impl FnMut(Share)) {
+    let mut total = Share::default();
+    for share in shares(inputs).into_values() {
+        total.balancers += share.balancers;
+        total.target_groups += share.target_groups;
+    }
+    look(total);
+    for (_, op) in of_groups(plan) {
+        total.apply(&op.action);
+        look(total);
+    }
+}
+
+/// What there is of every group: as it was seen, else as the store has it.
+fn shares<'a>(inputs: &Inputs<'a>) -> BTreeMap<&'a str, Share> {
+    let mut shares: BTreeMap<&str, Share> = BTreeMap::new();
+    for (id, resource) in &inputs.applied.resources {
+        let StackId::Group(group) = &id.stack else {
+            continue;
+        };
+        let is_there = resource.arn.is_some() && !inputs.observed.groups.contains_key(group);
+        let share = shares.entry(group).or_default();
+        match id.kind {
+            ResourceKind::LoadBalancer if is_there => share.balancers += 1,
+            ResourceKind::TargetGroup if is_there => share.target_groups += 1,
+            _ => {}
+        }
+    }
+    for (id, seen) in &inputs.observed.groups {
+        shares.insert(id, Share::of(&Standing::of(seen)));
+    }
+    shares
+}
+
+fn of_groups(plan: &Plan) -> impl Iterator<Item = (&str, &Op)> {
+    plan.ops.iter().filter_map(|op| match &op.stack {
+        StackId::Group(id) => Some((id.as_str(), op)),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        id::{Arn, Generation, OpId, ResourceId},
-        model::{
-            desired::Ref,
-            elb::{Rule, RuleSpec},
-            observed::ObservedGroup,
-        },
-        plan::op::{Cause, Op, Reason, Stage},
-    };
-
-    const GROUP: &str = "shop/web";
-
-    fn rule(number: u32) -> Rule {
-        Rule {
-            arn: Arn::from(format!("arn:r{number}").as_str()),
-            listener: Arn::from("arn:l"),
-            priority: number,
-            conditions: Vec::new(),
-            actions: Vec::new(),
-            transforms: Vec::new(),
-            tags: BTreeMap::new(),
-        }
-    }
-
-    fn create() -> Action {
-        Action::CreateRule {
-            id: ResourceId::target_group(GROUP, "r"),
-            listener: Ref::Known(Arn::from("arn:l")),
-            priority: 9,
-            spec: RuleSpec {
-                conditions: Vec::new(),
-                actions: Vec::new(),
-                transforms: Vec::new(),
-                tags: BTreeMap::new(),
-            },
-        }
-    }
-
-    fn delete(number: u32) -> Action {
-        Action::DeleteRule {
-            arn: rule(number).arn,
-        }
-    }
-
-    fn rules_at_most(standing: u32, actions: Vec<Action>) -> u64 {
-        let seen = ObservedGroup {
-            rules: (0..standing).map(rule).collect(),
-            ..ObservedGroup::default()
-        };
-        let observed = Observed {
-            groups: [(GROUP.to_owned(), seen)].into(),
-            ..Observed::default()
-        };
-        let ops = actions.into_iter().zip(0..).map(|(action, number)| Op {
-            id: OpId(number),
-            stack: StackId::Group(GROUP.to_owned()),
-            resource: ResourceId::target_group(GROUP, "r"),
-            needs: Default::default(),
-            action,
-            reason: Reason {
-                cause: Cause::Changed,
-                origin: None,
-                differences: Vec::new(),
-            },
-            record: Vec::new(),
-        });
-        let plan = Plan {
-            stage: Stage::Route,
-            revision: None,
-            base: Generation(0),
-            ops: ops.collect(),
-            held: Vec::new(),
-            foreign: Vec::new(),
-            irreversible: Vec::new(),
-            settled: Vec::new(),
-            withheld: Vec::new(),
-        };
-        peaks(&plan, &observed)[GROUP].rules
-    }
-
-    #[test]
-    fn what_comes_before_the_old_goes_stands_beside_it() {
-        assert_eq!(rules_at_most(3, Vec::new()), 3);
-        assert_eq!(rules_at_most(3, vec![create(), create(), delete(0)]), 5);
-        assert_eq!(rules_at_most(3, vec![delete(0), create(), delete(1)]), 3);
-        let listener = Action::DeleteListener {
-            arn: Arn::from("arn:l"),
-        };
-        assert_eq!(rules_at_most(3, vec![listener, create()]), 3);
-    }
-}
+mod tests;

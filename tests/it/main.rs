@@ -15,6 +15,7 @@ mod latency;
 mod layers;
 #[cfg(feature = "live")]
 mod lifecycle;
+mod limits;
 mod proxy;
 #[cfg(feature = "live")]
 mod real;

@@ -391,13 +391,3 @@ fn finalizers_of_the_other_controller_go_last() {
     assert!(world.cluster.object(&ingress).is_none());
     assert!(world.pass(&empty()).is_quiet());
 }
-
-#[test]
-fn at_the_limit_of_rules_the_surplus_goes_first() {
-    let mut world = World::new();
-    world.aws.edit(|state| state.rule_limit = 2);
-    world.options.rule_limit = Some(2);
-    world.pass(&shop(&[("/a", "one"), ("/b", "two")]));
-    world.pass(&shop(&[("/c", "one"), ("/d", "two")]));
-    assert_eq!(world.paths(), ["/c", "/d"]);
-}

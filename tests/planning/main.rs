@@ -6,6 +6,7 @@ mod encryption;
 mod fixture;
 mod held;
 mod life;
+mod limits;
 mod random;
 mod security_groups;
 mod whole;

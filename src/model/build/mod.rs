@@ -4,7 +4,9 @@
 //! is a problem with its place, and what it belongs to waits too, so that nothing is ever taken down by a mistake
 //! (lessons B2).
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap};
+
+use lower::Looks;
 
 use super::{
     applied::Applied,
@@ -15,7 +17,7 @@ use super::{
 };
 use crate::{
     id::StackId,
-    manifest::{Manifests, Service, ServiceRef},
+    manifest::{Manifests, Service, ServiceRef, annotation::value::TargetType},
     problem::{Checked, Origin, Problem, Severity, codes},
 };
 
@@ -60,6 +62,34 @@ pub fn build_on(
     Checked {
         value: desired,
         problems: report.finish(),
+    }
+}
+
+/// Counts the targets that each target group will have, as far as the facts tell.
+pub fn count_targets<'a>(
+    manifests: &'a Manifests,
+    facts: &'a Facts,
+    settings: &'a Settings,
+) -> impl Fn(&models::TargetGroup) -> Option<u64> + 'a {
+    let input = Input::new(manifests, facts, settings);
+    // The same nodes for most of them.
+    let nodes = RefCell::new(BTreeMap::new());
+    move |target_group| {
+        let count = || {
+            let looks = Looks {
+                facts,
+                settings,
+                services: &input.services,
+            };
+            // Whichever port they listen at.
+            let targets = looks.targets(target_group, 0).ok()?.targets.len();
+            u64::try_from(targets).ok()
+        };
+        if target_group.target_type == TargetType::Ip {
+            return count();
+        }
+        let selector = target_group.binding.node_selector.clone();
+        *nodes.borrow_mut().entry(selector).or_insert_with(count)
     }
 }
 

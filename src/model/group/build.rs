@@ -13,9 +13,10 @@ use crate::{
     id::ObjectRef,
     manifest::{Ingress, Manifests, annotation::Setting},
     model::{
+        build::count_targets,
         desired::Member,
         facts::Facts,
-        quota::{self, Forecast, Peak},
+        quota::{self, Forecast, Peaks},
         settings::{Checks, Settings},
     },
     problem::{Problem, Severity, codes},
@@ -92,8 +93,8 @@ fn build_with(
 ) -> GroupsResult {
     let Whole {
         manifests,
-        facts,
         settings,
+        ..
     } = whole;
     let input = Input::new(whole);
     let grouping = member::group(&whole);
@@ -130,7 +131,7 @@ fn build_with(
         let entry = refused.entry(id.clone()).or_default();
         entry.members.extend(members.remove(id).unwrap_or_default());
     }
-    problems.extend(forecast(&groups, facts, settings, &BTreeMap::new()));
+    problems.extend(forecast(whole, &groups, &Peaks::default()));
     settle(&mut problems);
     GroupsResult {
         groups,
@@ -200,26 +201,25 @@ fn refuse_equal_names(groups: &mut BTreeMap<String, Built<Arc<GroupModel>>>, rep
     }
 }
 
-/// What will not fit the account's limits, where they were read. `peaks`: by group id, the most there is on the way.
+/// What will not fit the account's limits, where they were read.
 pub fn forecast(
+    whole: Whole<'_>,
     groups: &BTreeMap<String, Built<Arc<GroupModel>>>,
-    facts: &Facts,
-    settings: &Settings,
-    peaks: &BTreeMap<String, Peak>,
+    peaks: &Peaks,
 ) -> Vec<Problem> {
-    let Some(limits) = &facts.account_limits else {
+    let Some(limits) = &whole.facts.account_limits else {
         return Vec::new();
     };
     let groups = groups
         .iter()
         .filter_map(|(id, built)| Some((id.as_str(), &**built.as_ref().ok()?)))
         .collect();
-    let report = Report::new(settings);
+    let report = Report::new(whole.settings);
     let forecast = quota::forecast(Forecast {
         limits,
         groups: &groups,
         peaks,
-        nodes: quota::ready_instances(facts),
+        targets: &count_targets(whole.manifests, whole.facts, whole.settings),
     });
     for problem in forecast {
         report.add(problem);

@@ -226,10 +226,7 @@ impl<'a> Report<'a> {
 
     /// Notes a problem, as a warning where its check is lowered. Its code tells whether LBC's builder has the check too.
     pub fn add(&self, mut problem: Problem) -> Severity {
-        let code = codes::code(&problem.code);
-        let lowered = code.is_some_and(|code| code.lowerable)
-            && self.settings.lowered.contains(&problem.code);
-        if lowered || (self.is_lbc() && code.is_some_and(|code| code.beyond_lbc)) {
+        if self.settings.lowers(&problem.code) {
             problem.severity = Severity::Warning;
         }
         let severity = problem.severity;

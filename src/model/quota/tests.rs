@@ -9,8 +9,8 @@ use crate::{
     model::{
         desired::Member,
         group::{
-            AddOns, HealthCheck, HealthCheckPort, Listener, LoadBalancer, Matcher, Rule,
-            TargetGroup, TargetGroupBinding, WeightedTargetGroup,
+            AddOns, FrontendNlb, HealthCheck, HealthCheckPort, Listener, LoadBalancer, Matcher,
+            NlbListener, Rule, TargetGroup, TargetGroupBinding, WeightedTargetGroup,
         },
     },
     problem::Severity,
@@ -140,26 +140,31 @@ fn with_rules(count: u32) -> GroupModel {
     group(vec![listener(rules.collect(), &[])], Vec::new())
 }
 
-fn told_at(limits: &[(&str, u64)], model: &GroupModel, peak: Peak) -> Vec<Problem> {
+fn told_at(limits: &[(Limit, u64)], model: &GroupModel, peaks: &Peaks) -> Vec<Problem> {
     let limits = limits
         .iter()
-        .map(|(name, most)| ((*name).to_owned(), *most))
+        .map(|(limit, most)| (limit.name().to_owned(), *most))
         .collect();
     forecast(Forecast {
         limits: &limits,
         groups: &[("shop/a", model)].into(),
-        peaks: &[("shop/a".to_owned(), peak)].into(),
-        nodes: Some(3),
+        peaks,
+        targets: &|target_group| {
+            Some(match target_group.target_type {
+                TargetType::Instance => 3,
+                TargetType::Ip => 2,
+            })
+        },
     })
 }
 
-fn told(limits: &[(&str, u64)], model: &GroupModel) -> Vec<Problem> {
-    told_at(limits, model, Peak::default())
+fn told(limits: &[(Limit, u64)], model: &GroupModel) -> Vec<Problem> {
+    told_at(limits, model, &Peaks::default())
 }
 
 #[test]
 fn what_goes_over_a_limit_is_a_problem_at_the_place_that_goes_over() {
-    let problems = told(&[(RULES, 4)], &with_rules(6));
+    let problems = told(&[(Limit::Rules, 4)], &with_rules(6));
     let [problem] = &problems[..] else {
         panic!("{problems:#?}");
     };
@@ -183,15 +188,15 @@ fn what_goes_over_a_limit_is_a_problem_at_the_place_that_goes_over() {
 
 #[test]
 fn what_comes_near_is_a_warning_and_the_rest_is_silent() {
-    let near = told(&[(RULES, 10)], &with_rules(9));
+    let near = told(&[(Limit::Rules, 10)], &with_rules(9));
     assert_eq!(near[0].severity, Severity::Warning);
     assert_eq!(near[0].code, codes::QUOTA_NEAR);
     assert!(near[0].message.contains("9 of the 10 rules"), "{near:#?}");
     assert_eq!(
-        told(&[(RULES, 10)], &with_rules(10))[0].severity,
+        told(&[(Limit::Rules, 10)], &with_rules(10))[0].severity,
         Severity::Warning
     );
-    assert_eq!(told(&[(RULES, 10)], &with_rules(8)), []);
+    assert_eq!(told(&[(Limit::Rules, 10)], &with_rules(8)), []);
 }
 
 #[test]
@@ -199,18 +204,100 @@ fn a_limit_that_is_not_known_is_no_limit() {
     assert_eq!(told(&[], &with_rules(1000)), []);
 }
 
-#[test]
-fn the_way_there_may_pass_a_limit_with_a_warning() {
-    let peak = Peak {
-        rules: 7,
-        ..Peak::default()
+/// Something of everything, and how much it is.
+fn varied() -> (GroupModel, Vec<(Limit, u64)>) {
+    let mut first = rule(10, 0);
+    first.actions = vec![forward(&["x", "y"])];
+    let own = vec![
+        target_group(20, TargetType::Instance),
+        target_group(21, TargetType::Instance),
+        target_group(22, TargetType::Ip),
+    ];
+    let listeners = vec![
+        listener(vec![first, rule(11, 1)], &["a", "b", "c", "d", "e"]),
+        listener(vec![rule(12, 1)], &["a", "b"]),
+    ];
+    let mut model = group(listeners, own);
+    let health_check = model.target_groups["0"].health_check.clone();
+    let frontend = |alb_port| NlbListener {
+        alb_port,
+        target_group_name: format!("nlb-{alb_port}"),
+        health_check: health_check.clone(),
     };
-    let warned = told_at(&[(RULES, 6)], &with_rules(4), peak);
-    assert_eq!(warned[0].severity, Severity::Warning);
-    assert_eq!(
-        warned[0].message,
-        "the balancer of group shop/a would have up to 7 rules while this is carried out, and 6 are allowed; 4 in the end"
-    );
+    model.frontend_nlb = Some(FrontendNlb {
+        name: "nlb".into(),
+        scheme: Scheme::Internal,
+        ip_address_type: IpAddressType::Ipv4,
+        subnets: Vec::new(),
+        security_groups: Vec::new(),
+        attributes: Default::default(),
+        tags: Default::default(),
+        listeners: [(80, frontend(80)), (81, frontend(81))].into(),
+    });
+    let counts = vec![
+        (Limit::Rules, 3),
+        (Limit::Listeners, 2),
+        (Limit::Certificates, 4),
+        // Three of its own, and two that others own.
+        (Limit::BalancerTargetGroups, 5),
+        (Limit::BalancerTargets, 3 + 3 + 2),
+        // Every node is in both target groups of type instance.
+        (Limit::Registrations, 2),
+        (Limit::GroupTargets, 3),
+        (Limit::NetworkListeners, 2),
+        (Limit::Balancers, 1),
+        (Limit::NetworkBalancers, 1),
+        // And one for each listener of the frontend.
+        (Limit::TargetGroups, 5),
+    ];
+    (model, counts)
+}
+
+#[test]
+fn every_limit_is_told_at_the_end_and_on_the_way() {
+    let (model, counts) = varied();
+    let judged: Vec<Limit> = counts.iter().map(|(limit, _)| *limit).collect();
+    let all: Vec<Limit> = [&Limit::OF_BALANCER[..], &Limit::OF_ACCOUNT[..]].concat();
+    assert_eq!(judged, all);
+    for (limit, count) in counts {
+        let peaks = |highest: u64| {
+            let mut of_one = Counts::default();
+            of_one.raise(limit, highest);
+            Peaks {
+                groups: [("shop/a".to_owned(), of_one.clone())].into(),
+                account: of_one,
+            }
+        };
+        let only = |most, highest| -> Problem {
+            let mut told = told_at(&[(limit, most)], &model, &peaks(highest));
+            assert_eq!(told.len(), 1, "{limit:?} {most} {highest}: {told:#?}");
+            told.remove(0)
+        };
+        assert_eq!(told(&[(limit, count * 2)], &model), [], "{limit:?}");
+
+        let over = only(count - 1, 0);
+        assert_eq!(over.severity, Severity::Problem, "{limit:?}");
+        assert_eq!(over.code, codes::QUOTA_EXCEEDED);
+        let text = format!("{count} {}, and {} are allowed", limit.words(), count - 1);
+        assert!(over.message.ends_with(&text), "{over:#?}");
+        let hint = over.hint.unwrap_or_default();
+        assert!(hint.contains(limit.name()), "{limit:?}: {hint}");
+        let leaves_out = hint.contains("what others have in the account is not counted");
+        assert_eq!(leaves_out, Limit::OF_ACCOUNT.contains(&limit), "{hint}");
+
+        let near = only(count, 0);
+        assert_eq!(near.code, codes::QUOTA_NEAR, "{limit:?}");
+
+        let passing = only(count + 1, count + 2);
+        assert_eq!(passing.severity, Severity::Warning, "{limit:?}");
+        let text = format!(
+            "would have up to {} {} while this is carried out, and {} are allowed; {count} in the end",
+            count + 2,
+            limit.words(),
+            count + 1
+        );
+        assert!(passing.message.ends_with(&text), "{passing:#?}");
+    }
 }
 
 #[test]
@@ -222,8 +309,8 @@ fn certificates_count_once_and_without_the_default_ones() {
         ],
         Vec::new(),
     );
-    assert_eq!(told(&[(CERTIFICATES, 3)], &model), []);
-    let over = told(&[(CERTIFICATES, 1)], &model);
+    assert_eq!(told(&[(Limit::Certificates, 3)], &model), []);
+    let over = told(&[(Limit::Certificates, 1)], &model);
     assert!(
         over[0]
             .message
@@ -233,7 +320,7 @@ fn certificates_count_once_and_without_the_default_ones() {
 }
 
 #[test]
-fn target_groups_of_others_count_for_the_balancer_and_targets_by_nodes() {
+fn target_groups_of_others_count_for_the_balancer_alone_and_the_places_are_those_that_go_over() {
     let mut first = rule(10, 0);
     first.actions = vec![forward(&["x", "y"])];
     let mut second = rule(11, 1);
@@ -243,18 +330,25 @@ fn target_groups_of_others_count_for_the_balancer_and_targets_by_nodes() {
         target_group(21, TargetType::Ip),
     ];
     let model = group(vec![listener(vec![first, second], &[])], own);
-    let over = told(&[(TARGET_GROUPS, 3)], &model);
+    let over = told(&[(Limit::BalancerTargetGroups, 3)], &model);
     assert!(over[0].message.contains("4 target groups"), "{over:#?}");
-    let in_region = told(&[(ALL_TARGET_GROUPS, 1)], &model);
+    let in_region = told(&[(Limit::TargetGroups, 1)], &model);
     assert_eq!(in_region[0].origin, at(21));
     assert!(
         in_region[0]
             .message
             .starts_with("this repository would have 2 target groups")
     );
-    let targets = told(&[(TARGETS, 2)], &model);
-    assert!(targets[0].message.contains("3 targets"), "{targets:#?}");
-    let one_action = told(&[(ACTION_TARGET_GROUPS, 1)], &model);
+    let targets = told(&[(Limit::BalancerTargets, 2)], &model);
+    assert!(targets[0].message.contains("5 targets"), "{targets:#?}");
+    assert_eq!(targets[0].origin, at(20));
+    let largest = told(&[(Limit::GroupTargets, 2)], &model);
+    assert_eq!((largest.len(), &largest[0].origin), (1, &at(20)));
+    assert_eq!(
+        largest[0].message,
+        "a target group of group shop/a would have 3 targets, and 2 are allowed"
+    );
+    let one_action = told(&[(Limit::ActionTargetGroups, 1)], &model);
     assert_eq!((one_action.len(), &one_action[0].origin), (1, &at(10)));
 }
 
@@ -266,7 +360,7 @@ fn wildcards_are_counted_by_the_rule_that_alb_gets() {
             values: Patterns::Values(values.iter().map(|value| (*value).into()).collect()),
         }];
         told(
-            &[(WILDCARDS, 5)],
+            &[(Limit::Wildcards, 5)],
             &group(vec![listener(vec![one], &[])], Vec::new()),
         )
     };
@@ -286,15 +380,15 @@ fn balancers_and_listeners_are_counted() {
         Vec::new(),
     );
     assert_eq!(
-        told(&[(LISTENERS, 1)], &model)[0].severity,
+        told(&[(Limit::Listeners, 1)], &model)[0].severity,
         Severity::Problem
     );
     assert_eq!(
-        told(&[(BALANCERS, 1)], &model)[0].severity,
+        told(&[(Limit::Balancers, 1)], &model)[0].severity,
         Severity::Warning
     );
     assert_eq!(
-        told(&[(BALANCERS, 0)], &model)[0].severity,
+        told(&[(Limit::Balancers, 0)], &model)[0].severity,
         Severity::Problem
     );
 }
@@ -307,12 +401,12 @@ fn a_rule_that_alb_takes_in_parts_counts_as_many_rules() {
         values: Patterns::Values((0..7).map(|number| format!("v{number}")).collect()),
     }];
     let model = group(vec![listener(vec![rule(9, 0), long], &[])], Vec::new());
-    let over = told(&[(RULES, 3)], &model);
+    let over = told(&[(Limit::Rules, 3)], &model);
     assert_eq!(over[0].severity, Severity::Problem);
     assert_eq!(over[0].origin, at(10));
     assert!(over[0].message.contains("4 rules"), "{over:#?}");
     // Seven values, dealt out to rules of three.
-    assert_eq!(told(&[(VALUES, 5)], &model), []);
-    let over = told(&[(VALUES, 2)], &model);
+    assert_eq!(told(&[(Limit::Values, 5)], &model), []);
+    let over = told(&[(Limit::Values, 2)], &model);
     assert!(over[0].message.contains("a rule has 3 values"), "{over:#?}");
 }

@@ -26,6 +26,17 @@ impl<'a> Group<'a> {
             draft.block(&self.stack, code::FOREIGN_MEMBERS, message, release);
             return false;
         }
+        if let Some(excesses) = draft.overruns.get(self.id).cloned() {
+            for excess in excesses {
+                let release = match excess.is_passing() {
+                    true => "take away what goes in a commit of its own, or have the limit raised",
+                    false => "ask for less, or have the limit raised",
+                };
+                let message = format!("{excess} ({})", excess.limit.name());
+                draft.block(&self.stack, code::QUOTA, message, release);
+            }
+            return false;
+        }
         match self.desired {
             Some(desired) => self.admit_desired(draft, desired),
             None => self.admit_teardown(draft),

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    id::{OpId, ResourceId},
+    id::{Arn, OpId, ResourceId},
     model::{
         applied::ResourceUpdate,
         attribute::AttributeKind,
         desired::{GroupStack, ListenerStack, Ref},
         digest::digest,
         elb::{Listener, ListenerSpec, RuleAction, Tls},
+        quota::Limit,
     },
     problem::Origin,
 };
@@ -185,7 +186,28 @@ impl<'a> Group<'a> {
             None => Default::default(),
         };
         let differences = self.listener_differences(draft, id, spec, live);
+        // At the limit what goes makes room first, or nothing ever fits (aws-deploy §2.3, lessons A10).
+        let crowded = self.certificate_overflow(draft, live, offered.len());
+        let (first, withdrawn): (Vec<_>, Vec<_>) = withdrawn
+            .into_iter()
+            .enumerate()
+            .partition(|(index, _)| *index < crowded);
+        let of = |certificates: Vec<(usize, Arn)>| -> BTreeSet<Arn> {
+            certificates.into_iter().map(|(_, arn)| arn).collect()
+        };
+        let remove = |draft: &mut Draft<'a>, withdrawn: BTreeSet<Arn>, needs: BTreeSet<OpId>| {
+            if withdrawn.is_empty() {
+                return None;
+            }
+            let what = difference("certificates", diff::joined(&withdrawn), None);
+            let action = Action::RemoveListenerCertificates {
+                arn: live.arn.clone(),
+                certificates: withdrawn,
+            };
+            Some(draft.op(id, action, because(cause, origin, vec![what]), needs))
+        };
         let mut before = BTreeSet::new();
+        before.extend(remove(draft, of(first), BTreeSet::new()));
         let add = |draft: &mut Draft<'a>, needs: &BTreeSet<OpId>| -> Option<OpId> {
             if offered.is_empty() {
                 return None;
@@ -204,7 +226,8 @@ impl<'a> Group<'a> {
         };
         let takes_certificates = live.protocol == spec.protocol;
         if takes_certificates {
-            before.extend(add(draft, &BTreeSet::new()));
+            let needs = before.clone();
+            before.extend(add(draft, &needs));
         }
         if !differences.is_empty() {
             let mut needs = self.fillers_of(draft, &spec.default_actions);
@@ -222,15 +245,32 @@ impl<'a> Group<'a> {
             let needs = before.clone();
             before.extend(add(draft, &needs));
         }
-        if !withdrawn.is_empty() {
-            let what = difference("certificates", diff::joined(&withdrawn), None);
-            let action = Action::RemoveListenerCertificates {
-                arn: live.arn.clone(),
-                certificates: withdrawn,
-            };
-            draft.op(id, action, because(cause, origin, vec![what]), before);
-        }
+        remove(draft, of(withdrawn), before);
         modified
+    }
+
+    /// How many of the balancer's certificates must go before so many come.
+    fn certificate_overflow(&self, draft: &Draft<'a>, live: &Listener, offered: usize) -> usize {
+        let limit = Limit::Certificates.most(&draft.inputs.options.limits);
+        let Some(limit) = limit.and_then(|most| usize::try_from(most).ok()) else {
+            return 0;
+        };
+        let listeners = self.observed.listeners.iter();
+        let there: BTreeSet<&Arn> = listeners
+            .filter(|other| other.load_balancer == live.load_balancer)
+            .flat_map(|other| {
+                let default = other.tls.default_certificate.as_ref();
+                let certificates = other.tls.certificates.iter();
+                certificates.filter(move |certificate| Some(*certificate) != default)
+            })
+            .collect();
+        let planned = draft.ops.iter().map(|op| match &op.action {
+            Action::AddListenerCertificates { certificates, .. } if op.stack == self.stack => {
+                certificates.len()
+            }
+            _ => 0,
+        });
+        (there.len() + planned.sum::<usize>() + offered).saturating_sub(limit)
     }
 
     /// What one ModifyListener mends.

@@ -12,6 +12,7 @@ use crate::{
         digest::digest,
         elb::{Condition, Listener, Rule, RuleSpec},
         net::Tags,
+        quota::Limit,
         tags,
     },
 };
@@ -222,7 +223,8 @@ impl<'a> Group<'a> {
 
     /// How many of the leaving rules must go before the new ones come.
     fn overflow(&self, draft: &Draft<'a>, rules: &Rules<'_, 'a>) -> usize {
-        let Some(limit) = draft.inputs.options.rule_limit else {
+        let limit = Limit::Rules.most(&draft.inputs.options.limits);
+        let Some(limit) = limit.and_then(|most| usize::try_from(most).ok()) else {
             return 0;
         };
         let created = rules.matched.iter().filter(|live| live.is_none()).count();

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     super::{Wait, node},
-    Lower,
+    Looks,
 };
 use crate::{
     manifest::annotation::value::TargetType,
@@ -19,13 +19,17 @@ use crate::{
 };
 
 /// Targets, and the nodes on which they are where they are pods.
-pub(super) struct Targets {
+pub(in super::super) struct Targets {
     pub targets: BTreeSet<Target>,
     pub nodes: BTreeSet<String>,
 }
 
-impl Lower<'_> {
-    pub(super) fn targets(&self, model: &group::TargetGroup, port: u16) -> Result<Targets, Wait> {
+impl<'a> Looks<'a> {
+    pub(in super::super) fn targets(
+        &self,
+        model: &group::TargetGroup,
+        port: u16,
+    ) -> Result<Targets, Wait> {
         match model.target_type {
             TargetType::Instance => self.nodes(model, port),
             TargetType::Ip => self.pods(model),
@@ -34,8 +38,8 @@ impl Lower<'_> {
 
     fn nodes(&self, model: &group::TargetGroup, port: u16) -> Result<Targets, Wait> {
         let selector = model.binding.node_selector.as_ref();
-        let fails_open = self.looks.settings.gates.endpoints_fail_open;
-        let ids = node::targets(self.looks.facts, selector, fails_open)
+        let fails_open = self.settings.gates.endpoints_fail_open;
+        let ids = node::targets(self.facts, selector, fails_open)
             .map_err(|reason| Wait::new(&model.origin, reason))?;
         Ok(Targets {
             targets: ids
@@ -59,7 +63,7 @@ impl Lower<'_> {
             targets: BTreeSet::new(),
             nodes: BTreeSet::new(),
         };
-        let facts = self.looks.facts;
+        let facts = self.facts;
         for endpoint in endpoints {
             let Some(port) = endpoint.ports.get(&name) else {
                 continue;
@@ -86,9 +90,9 @@ impl Lower<'_> {
         Ok(found)
     }
 
-    fn endpoints(&self, model: &group::TargetGroup) -> Result<&[EndpointFact], Wait> {
+    fn endpoints(&self, model: &group::TargetGroup) -> Result<&'a [EndpointFact], Wait> {
         let service = &model.binding.service;
-        match &self.looks.facts.endpoints {
+        match &self.facts.endpoints {
             None => Err(Wait::new(
                 &model.origin,
                 format!("the endpoints of Service `{}` were not read", service.name),
@@ -100,11 +104,11 @@ impl Lower<'_> {
     }
 
     /// The Service behind the target group, as the model sees it.
-    pub(super) fn view(&self, model: &group::TargetGroup) -> View<'_> {
+    pub(super) fn view(&self, model: &group::TargetGroup) -> View<'a> {
         let service = &model.binding.service;
-        let facts = self.looks.facts.services.as_ref();
+        let facts = self.facts.services.as_ref();
         View {
-            document: self.looks.services.get(service).copied(),
+            document: self.services.get(service).copied(),
             fact: facts.and_then(|services| services.get(&service.to_string())),
         }
     }

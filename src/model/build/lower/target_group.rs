@@ -36,7 +36,7 @@ impl Lower<'_> {
             .target_control_port
             .map(|control| port(control, origin, "the target control port"))
             .transpose()?;
-        let Targets { targets, nodes } = self.targets(model, number)?;
+        let Targets { targets, nodes } = self.looks.targets(model, number)?;
         let opening = self.opening(model, &targets, nodes)?;
         let spec = TargetGroupSpec {
             name: aws_name,
@@ -73,7 +73,7 @@ impl Lower<'_> {
         if model.target_type != TargetType::Instance {
             return Ok(());
         }
-        let number = self.view(model).port(&model.binding.port);
+        let number = self.looks.view(model).port(&model.binding.port);
         let live = number
             .and_then(|port| fact.node_ports.get(&port.number.to_string()))
             .copied()

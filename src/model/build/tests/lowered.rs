@@ -57,6 +57,32 @@ fn ip_targets_are_the_ready_pods_and_those_outside_of_the_vpc_say_so() {
 }
 
 #[test]
+fn targets_beyond_the_accounts_limit_are_told_whether_they_are_nodes_or_pods() {
+    let told = |pods: Option<usize>, most: u64| -> Vec<String> {
+        let (mut manifests, mut facts) = (tutorial(), facts());
+        if let Some(pods) = pods {
+            let pods = (0..pods).map(|number| pod(&format!("10.0.7.{number}"), number != 0));
+            ip_targets(&mut manifests, &mut facts, pods.collect());
+        }
+        let limit = "targets-per-application-load-balancer".to_owned();
+        facts.account_limits = Some([(limit, most)].into());
+        let problems = built(&manifests, &facts).problems;
+        let told = problems.iter().map(|problem| problem.message.clone());
+        told.collect()
+    };
+    let over = |count: u64, most: u64| {
+        format!("the balancer of group {GROUP} would have {count} targets, and {most} are allowed")
+    };
+    let nodes = facts().nodes.unwrap().len() as u64;
+    // Both Services have all nodes.
+    assert_eq!(told(None, 2 * nodes - 1), [over(2 * nodes, 2 * nodes - 1)]);
+    assert_eq!(told(None, 4 * nodes), Vec::<String>::new());
+    // One of its pods is not ready.
+    assert_eq!(told(Some(6), 4), [over(5, 4)]);
+    assert_eq!(told(Some(6), 10), Vec::<String>::new());
+}
+
+#[test]
 fn pods_are_the_vpcs_where_its_ranges_were_not_read() {
     let group = group_with(|manifests, facts, _| {
         facts.vpc = Some(Vpc {

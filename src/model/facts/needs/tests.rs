@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     id::RepoPath,
     manifest::{ParseOptions, parse},
-    model::facts::{SecurityGroupFact, Subnet},
+    model::facts::{EndpointFact, SecurityGroupFact, Subnet},
     source::snapshot::Snapshot,
 };
 
@@ -201,6 +201,15 @@ fn secrets_are_looked_up_wherever_they_are_and_namespaces_that_git_holds_are_not
     assert!(!annotated(&[]).namespaces);
 }
 
+fn parsed(text: &str) -> Manifests {
+    let files = [(RepoPath::new("a.yaml"), text.as_bytes().to_vec())].into();
+    let snapshot = Snapshot {
+        commit: None,
+        files,
+    };
+    parse(&snapshot, &ParseOptions::default()).value
+}
+
 #[test]
 fn limits_are_read_where_the_commit_is_not_small() {
     let service = |number: usize| {
@@ -213,18 +222,40 @@ fn limits_are_read_where_the_commit_is_not_small() {
         let text = format!(
             "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{ name: w, namespace: s }}\nspec:\n  rules:\n    - http:\n        paths:\n{paths}"
         );
-        let files = [(RepoPath::new("a.yaml"), text.into_bytes())].into();
-        let snapshot = Snapshot {
-            commit: None,
-            files,
-        };
-        Needs::of(
-            &parse(&snapshot, &ParseOptions::default()).value,
-            &Settings::offline(),
-        )
+        Needs::of(&parsed(&text), &Settings::offline())
     };
     assert!(!ingress(FEW_RULES).account_limits);
     assert!(ingress(FEW_RULES + 1).account_limits);
+    let certificates = |count: usize| {
+        let arns = (0..count).map(|number| format!("arn:aws:acm:r:1:certificate/{number}"));
+        let arns = arns.collect::<Vec<_>>().join(",");
+        let annotation =
+            format!("annotations: {{ alb.ingress.kubernetes.io/certificate-arn: \"{arns}\" }}");
+        parsed(&format!(
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{ name: w, namespace: s, {annotation} }}\n"
+        ))
+    };
+    let of = |manifests: &Manifests, cluster: &Facts| {
+        Needs::with(manifests, cluster, &Settings::offline()).account_limits
+    };
+    let nothing = Facts::default();
+    assert!(!of(&certificates(FEW_CERTIFICATES), &nothing));
+    assert!(of(&certificates(FEW_CERTIFICATES + 1), &nothing));
+    let pods = |count: usize| {
+        let pod = EndpointFact {
+            address: "10.0.0.1".to_owned(),
+            ports: Default::default(),
+            is_ready: true,
+            node: None,
+        };
+        let of_service = [("s/web".to_owned(), vec![pod; count])];
+        Facts {
+            endpoints: Some(BTreeMap::from(of_service).into()),
+            ..Facts::default()
+        }
+    };
+    assert!(!of(&certificates(1), &pods(FEW_TARGETS)));
+    assert!(of(&certificates(1), &pods(FEW_TARGETS + 1)));
 }
 
 #[test]
