@@ -4,9 +4,15 @@
 //! What is over a limit in the end is a problem, at the place that goes over it; what only the way there passes, or what
 //! comes near, is a warning here, and the planner holds the group whose own way is too narrow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
-use super::group::{Action, Certificate, GroupModel, Rule, TargetGroup, TargetGroupRef, split};
+use super::{
+    desired::Member,
+    group::{Action, Certificate, GroupModel, Rule, TargetGroup, TargetGroupRef, split},
+};
 use crate::{
     manifest::annotation::value::{Condition, Patterns, TargetType},
     problem::{Origin, Problem, codes},
@@ -45,12 +51,12 @@ pub fn forecast(of: Forecast<'_>) -> Vec<Problem> {
         problems.extend(group.listeners.values().flat_map(|listener| {
             let of_rules = listener.rules.iter().flat_map(|rule| {
                 let object = member(group, rule.member);
-                let actions = actions(&of, &rule.actions, &rule.origin, &object);
-                let conditions = conditions(&of, rule, &object);
+                let actions = actions(&of, &rule.actions, &rule.origin, object);
+                let conditions = conditions(&of, rule, object);
                 actions.into_iter().chain(conditions)
             });
             let object = member(group, 0);
-            let default = actions(&of, &listener.default_actions, &listener.origin, &object);
+            let default = actions(&of, &listener.default_actions, &listener.origin, object);
             of_rules.chain(default).collect::<Vec<_>>()
         }));
     }
@@ -73,12 +79,29 @@ pub fn forecast(of: Forecast<'_>) -> Vec<Problem> {
 #[derive(Clone, Debug)]
 struct Thing<'a> {
     origin: &'a Origin,
-    object: String,
+    object: Object<'a>,
     weight: u64,
 }
 
+/// The Ingress that a thing is of; its name is only made where it is told.
+#[derive(Clone, Copy, Debug)]
+struct Object<'a>(Option<&'a Member>);
+
+impl fmt::Display for Object<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(member) => member.reference.fmt(f),
+            None => Ok(()),
+        }
+    }
+}
+
+fn member(group: &GroupModel, index: usize) -> Object<'_> {
+    Object(group.members.get(index))
+}
+
 impl<'a> Thing<'a> {
-    fn once(origin: &'a Origin, object: String) -> Self {
+    fn once(origin: &'a Origin, object: Object<'a>) -> Self {
         Self {
             origin,
             object,
@@ -183,14 +206,6 @@ fn network_listeners(group: &GroupModel) -> Vec<Thing<'_>> {
         .flat_map(|frontend| frontend.listeners.keys())
         .filter_map(|_| first_member(group))
         .collect()
-}
-
-fn member(group: &GroupModel, index: usize) -> String {
-    group
-        .members
-        .get(index)
-        .map(|member| member.reference.to_string())
-        .unwrap_or_default()
 }
 
 /// Default rules do not count; a rule that ALB takes only in parts counts as many.
@@ -309,7 +324,7 @@ fn actions(
     of: &Forecast<'_>,
     actions: &[Action],
     origin: &Origin,
-    object: &str,
+    object: Object<'_>,
 ) -> Option<Problem> {
     let most = Limit::ActionTargetGroups.most(of.limits)?;
     let counts = actions.iter().map(|action| forwarded(action).count());
@@ -326,7 +341,7 @@ fn actions(
 }
 
 /// Values and wildcards of each rule that ALB gets: what is too much for one rule has been dealt out to several.
-fn conditions(of: &Forecast<'_>, rule: &Rule, object: &str) -> Vec<Problem> {
+fn conditions(of: &Forecast<'_>, rule: &Rule, object: Object<'_>) -> Vec<Problem> {
     let parts = split::parts_of(rule);
     let most_of = |count: fn(&Rule) -> usize| parts.iter().map(count).max().unwrap_or_default();
     let over = |limit: Limit, count: usize| {

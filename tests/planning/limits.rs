@@ -1,22 +1,25 @@
 //! Limits of the account: what a plan would have too much of on its way is held, or makes room first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use albsync::{
     id::{Arn, StackId},
     model::{
-        desired::Desired,
+        desired::{Desired, Ref},
         elb::{Target, TlsSpec},
         quota::Limit,
     },
     plan::{
+        diff::elb::forwarded,
         op::{Action, Held, Plan},
         route,
     },
 };
+use proptest::prelude::*;
 
 use crate::{
     fixture::{Wish, shop},
+    random::wish,
     world::{Pass, World},
 };
 
@@ -299,4 +302,117 @@ fn targets_that_follow_the_cluster_are_tried_and_those_that_git_asks_for_are_hel
         told.contains("targets-per-application-load-balancer"),
         "{told}"
     );
+}
+
+/// What there is in the account, counted from what it holds and not from plans: of its fullest balancer.
+fn there_is(world: &World) -> BTreeMap<Limit, u64> {
+    let state = world.aws.state();
+    let mut most: BTreeMap<Limit, u64> = BTreeMap::new();
+    most.insert(Limit::Balancers, state.load_balancers.len() as u64);
+    most.insert(Limit::TargetGroups, state.target_groups.len() as u64);
+    for balancer in state.load_balancers.keys() {
+        let listeners: Vec<_> = state
+            .listeners
+            .values()
+            .filter(|listener| listener.load_balancer == *balancer)
+            .collect();
+        let rules: Vec<_> = state
+            .rules
+            .values()
+            .filter(|rule| {
+                listeners
+                    .iter()
+                    .any(|listener| listener.arn == rule.listener)
+            })
+            .collect();
+        let used: BTreeSet<&Ref<Arn>> = rules
+            .iter()
+            .flat_map(|rule| forwarded(&rule.actions))
+            .collect();
+        let targets = used.iter().map(|arn| match arn {
+            Ref::Known(arn) => &state.target_groups[arn].targets,
+            Ref::Output(id) => panic!("{id} is no ARN"),
+        });
+        let targets: Vec<&Target> = targets.flatten().collect();
+        let times = |id: &str| targets.iter().filter(|target| target.id == id).count();
+        let times = targets.iter().map(|target| times(&target.id)).max();
+        for (limit, count) in [
+            (Limit::Listeners, listeners.len()),
+            (Limit::Rules, rules.len()),
+            (Limit::BalancerTargetGroups, used.len()),
+            (Limit::BalancerTargets, targets.len()),
+            (Limit::Registrations, times.unwrap_or_default()),
+        ] {
+            let known = most.entry(limit).or_default();
+            *known = (*known).max(count as u64);
+        }
+    }
+    most
+}
+
+const COUNTED: [Limit; 7] = [
+    Limit::Balancers,
+    Limit::TargetGroups,
+    Limit::Listeners,
+    Limit::Rules,
+    Limit::BalancerTargetGroups,
+    Limit::BalancerTargets,
+    Limit::Registrations,
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_step_of_a_plan_goes_over_a_limit_and_nothing_is_held_that_has_room(
+        first in wish(),
+        mut second in wish(),
+        limits in prop::collection::btree_map(prop::sample::select(&COUNTED[..]), 1u64..9, 1..4),
+    ) {
+        // Nodes that come up are registered whatever the limits are.
+        second.nodes = first.nodes;
+        let mut world = World::new();
+        world.pass(&first);
+        let before = there_is(&world);
+        for (of, most) in &limits {
+            limit(&mut world, *of, *most);
+        }
+        let desired = second.desired();
+        let plan = world.plan(&desired, albsync::plan::prepare);
+        world.realise(&plan);
+        let plan = world.plan(&desired, route);
+        let mut highest = before.clone();
+        for done in 0..plan.ops.len() {
+            world.step(&plan, done);
+            for (of, count) in there_is(&world) {
+                let known = highest.entry(of).or_default();
+                *known = count.max(*known);
+            }
+        }
+        for (of, most) in &limits {
+            let (had, has) = (before.get(of), highest.get(of));
+            let allowed = had.copied().unwrap_or_default().max(*most);
+            prop_assert!(
+                has.copied().unwrap_or_default() <= allowed,
+                "{of:?} {most}: {had:?} {has:?}\n{:#?}", plan.held
+            );
+        }
+        // The same without limits needs as much at most: had that fitted, nothing would have been held.
+        let mut free = World::new();
+        free.pass(&first);
+        let plain = free.plan(&desired, albsync::plan::prepare);
+        free.realise(&plain);
+        let plain = free.plan(&desired, route);
+        let mut needed = before;
+        for done in 0..plain.ops.len() {
+            free.step(&plain, done);
+            for (of, count) in there_is(&free) {
+                let known = needed.entry(of).or_default();
+                *known = count.max(*known);
+            }
+        }
+        let is_over = limits.iter().any(|(of, most)| needed.get(of).is_some_and(|count| count > most));
+        let is_held = plan.held.iter().any(|held| held.code == "Quota");
+        prop_assert!(is_over || !is_held, "{needed:?} {limits:?}\n{:#?}", plan.held);
+    }
 }

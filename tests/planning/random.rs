@@ -19,7 +19,7 @@ fn paths() -> impl Strategy<Value = Vec<(String, String)>> {
     })
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+pub fn wish() -> impl Strategy<Value = Wish> {
     let attribute = prop::option::of(prop::sample::select(vec!["30", "90"]));
     let tag = prop::option::of(prop::sample::select(vec!["blue", "red"]));
     let role = prop::option::of(prop::sample::select(vec!["s3:GetObject", "s3:PutObject"]));

@@ -4,7 +4,10 @@
 //! is a problem with its place, and what it belongs to waits too, so that nothing is ever taken down by a mistake
 //! (lessons B2).
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::BTreeMap,
+};
 
 use lower::Looks;
 
@@ -71,25 +74,33 @@ pub fn count_targets<'a>(
     facts: &'a Facts,
     settings: &'a Settings,
 ) -> impl Fn(&models::TargetGroup) -> Option<u64> + 'a {
-    let input = Input::new(manifests, facts, settings);
+    // Looked at for pods alone.
+    let services = OnceCell::new();
     // The same nodes for most of them.
     let nodes = RefCell::new(BTreeMap::new());
     move |target_group| {
-        let count = || {
+        let count = |services: &BTreeMap<&ServiceRef, &Service>| {
             let looks = Looks {
                 facts,
                 settings,
-                services: &input.services,
+                services,
             };
             // Whichever port they listen at.
             let targets = looks.targets(target_group, 0).ok()?.targets.len();
             u64::try_from(targets).ok()
         };
-        if target_group.target_type == TargetType::Ip {
-            return count();
+        match target_group.target_type {
+            TargetType::Ip => {
+                count(services.get_or_init(|| Input::new(manifests, facts, settings).services))
+            }
+            TargetType::Instance => {
+                let selector = target_group.binding.node_selector.clone();
+                let mut nodes = nodes.borrow_mut();
+                *nodes
+                    .entry(selector)
+                    .or_insert_with(|| count(&BTreeMap::new()))
+            }
         }
-        let selector = target_group.binding.node_selector.clone();
-        *nodes.borrow_mut().entry(selector).or_insert_with(count)
     }
 }
 
