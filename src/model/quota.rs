@@ -138,7 +138,7 @@ fn judge<'a>(
     let at = first_over.or(things.last())?;
     let problem = |code, message: String| {
         Problem::new(code, at.origin.clone(), message)
-            .of(&at.object)
+            .of(at.object)
             .hint(limit.told(most))
     };
     if highest <= most {

@@ -70,6 +70,8 @@ struct Rules<'w, 'a> {
     /// By wanted rule: the live one that becomes it.
     matched: Vec<Option<&'a Rule>>,
     leaving: Vec<&'a Rule>,
+    /// As many of those that leave go before anything else.
+    make_room: usize,
     numbering: Numbering,
 }
 
@@ -127,10 +129,10 @@ impl<'a> Group<'a> {
     ) {
         let mut rules = self.sort_rules(draft, wanted, listener);
         rules.listener_ready = listener_ready;
-        let overflow = self.overflow(draft, &rules);
+        rules.make_room = self.overflow(draft, &rules);
         let mut before = BTreeSet::new();
         // At the limit of rules the surplus must go first, or nothing ever fits (lessons A10).
-        for live in rules.leaving.iter().take(overflow) {
+        for live in rules.leaving.iter().take(rules.make_room) {
             before.insert(self.delete_rule(draft, &rules, live, &BTreeSet::new()));
         }
         if rules.numbering.renumbered {
@@ -146,7 +148,7 @@ impl<'a> Group<'a> {
         if !rules.numbering.renumbered {
             others.extend(self.move_rules(draft, &rules, &others.clone()));
         }
-        for live in rules.leaving.iter().skip(overflow) {
+        for live in rules.leaving.iter().skip(rules.make_room) {
             self.delete_rule(draft, &rules, live, &others);
         }
     }
@@ -217,6 +219,7 @@ impl<'a> Group<'a> {
             resolved,
             matched,
             leaving,
+            make_room: 0,
             numbering,
         }
     }
@@ -376,7 +379,7 @@ impl<'a> Group<'a> {
                 number.to_string(),
             ));
         }
-        for live in &rules.leaving {
+        for live in rules.leaving.iter().skip(rules.make_room) {
             if let Some(number) = numbering.parked.get(&live.priority) {
                 priorities.insert(live.arn.clone(), *number);
             }
