@@ -1,35 +1,66 @@
-//! ELBv2's own limits (aws-deploy.md §10.2), held against a model as it goes to AWS.
+//! ELBv2's own limits (aws-deploy §10.1, §10.2), held against a model as it goes to AWS.
 
-use albsync::{
-    manifest::annotation::value::{Condition, Patterns},
-    model::group::{Action, GroupModel, Rule, split},
-};
+use std::{collections::BTreeMap, ops::RangeInclusive};
+
+use albsync::model::group::{GroupModel, HealthCheck, HealthCheckPort, Matcher, split};
+
+pub mod limits;
+mod rule;
 
 const MAX_NAME: usize = 32;
 /// Fifty, less the three tracking tags.
 const MAX_TAGS: usize = 47;
-const MAX_CONDITION_VALUES: usize = 5;
-const MAX_WILDCARDS: usize = 6;
-const MAX_TARGET_GROUPS: usize = 5;
+const MAX_PATH: usize = 1024;
+
+/// Attributes that are numbers.
+const NUMBERS: &[(&str, &[RangeInclusive<u32>])] = &[
+    ("idle_timeout.timeout_seconds", &[1..=4000]),
+    ("client_keep_alive.seconds", &[60..=604_800]),
+    ("deregistration_delay.timeout_seconds", &[0..=3600]),
+    ("slow_start.duration_seconds", &[0..=0, 30..=900]),
+    ("stickiness.lb_cookie.duration_seconds", &[1..=604_800]),
+    ("stickiness.app_cookie.duration_seconds", &[1..=604_800]),
+];
 
 /// What ELBv2 would refuse.
 pub fn against_elbv2(model: &GroupModel) -> Vec<String> {
     let mut wrong = Vec::new();
-    name("load balancer", &model.load_balancer.name, &mut wrong);
-    tags("load balancer", &model.load_balancer.tags, &mut wrong);
+    let balancer = &model.load_balancer;
+    name("load balancer", &balancer.name, &mut wrong);
+    if balancer.name.starts_with("internal-") {
+        wrong.push(format!("load balancer: the name {:?}", balancer.name));
+    }
+    tags("load balancer", &balancer.tags, &mut wrong);
+    attributes("load balancer", &balancer.attributes, &mut wrong);
+    if let Some(nlb) = &model.frontend_nlb {
+        name("frontend NLB", &nlb.name, &mut wrong);
+        tags("frontend NLB", &nlb.tags, &mut wrong);
+    }
+    if let Some(group) = &model.security_group {
+        security_group_text("name", &group.name, &mut wrong);
+        security_group_text("description", group.description, &mut wrong);
+        tags("security group", &group.tags, &mut wrong);
+    }
     for (id, group) in &model.target_groups {
         if let Some(text) = &group.name {
             name(id, text, &mut wrong);
         }
         tags(id, &group.tags, &mut wrong);
+        attributes(id, &group.attributes, &mut wrong);
+        health_check(id, &group.health_check, &mut wrong);
+        for port in group.port.iter().chain(&group.target_control_port) {
+            if !is_port(*port) {
+                wrong.push(format!("{id}: port {port}"));
+            }
+        }
     }
     for (port, listener) in &model.listeners {
-        tags(&format!("listener {port}"), &listener.tags, &mut wrong);
-        actions(
-            &format!("listener {port}"),
-            &listener.default_actions,
-            &mut wrong,
-        );
+        let what = format!("listener {port}");
+        if *port == 0 {
+            wrong.push(what.clone());
+        }
+        tags(&what, &listener.tags, &mut wrong);
+        rule::actions(&what, &listener.default_actions, &mut wrong);
         for rule in &listener.rules {
             let parts = match split::split(rule) {
                 Ok(parts) => parts,
@@ -39,17 +70,72 @@ pub fn against_elbv2(model: &GroupModel) -> Vec<String> {
                 }
             };
             for part in parts {
-                conditions(&part, &mut wrong);
-                actions(
-                    &format!("rule at {}", part.origin),
-                    &part.actions,
-                    &mut wrong,
-                );
-                tags(&format!("rule at {}", part.origin), &part.tags, &mut wrong);
+                let what = format!("rule at {}", part.origin);
+                rule::conditions(&part, &mut wrong);
+                rule::transforms(&part, &mut wrong);
+                rule::actions(&what, &part.actions, &mut wrong);
+                tags(&what, &part.tags, &mut wrong);
             }
         }
     }
     wrong
+}
+
+fn is_port(number: i32) -> bool {
+    (1..=65_535).contains(&number)
+}
+
+fn health_check(what: &str, check: &HealthCheck, wrong: &mut Vec<String>) {
+    let mut number = |field: &str, value: i32, range: RangeInclusive<i32>| {
+        if !range.contains(&value) {
+            wrong.push(format!("{what}: {field} {value}"));
+        }
+    };
+    number("interval", check.interval_seconds, 5..=300);
+    number("timeout", check.timeout_seconds, 2..=120);
+    number("healthy threshold", check.healthy_threshold_count, 2..=10);
+    number(
+        "unhealthy threshold",
+        check.unhealthy_threshold_count,
+        2..=10,
+    );
+    if let Some(HealthCheckPort::Number(port)) = check.port {
+        number("health check port", port, 1..=65_535);
+    }
+    if !check.path.starts_with('/') || check.path.len() > MAX_PATH {
+        wrong.push(format!(
+            "{what}: health check path of {} bytes",
+            check.path.len()
+        ));
+    }
+    let (codes, range) = match &check.matcher {
+        Matcher::HttpCode(codes) => (codes, 200..=499),
+        Matcher::GrpcCode(codes) => (codes, 0..=99),
+    };
+    let fits = |code: &str| code.parse::<u32>().is_ok_and(|code| range.contains(&code));
+    if !codes.split([',', '-']).all(fits) {
+        wrong.push(format!("{what}: success codes {codes:?}"));
+    }
+}
+
+fn attributes(what: &str, attributes: &BTreeMap<String, String>, wrong: &mut Vec<String>) {
+    for (key, ranges) in NUMBERS {
+        let Some(value) = attributes.get(*key) else {
+            continue;
+        };
+        let number: Option<u32> = value.parse().ok();
+        let fits = |number| ranges.iter().any(|range| range.contains(&number));
+        if !number.is_some_and(fits) {
+            wrong.push(format!("{what}: {key}={value}"));
+        }
+    }
+}
+
+fn security_group_text(what: &str, text: &str, wrong: &mut Vec<String>) {
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(c);
+    if text.is_empty() || text.len() > 255 || !text.chars().all(is_fit) || text.starts_with("sg-") {
+        wrong.push(format!("security group: the {what} {text:?}"));
+    }
 }
 
 fn name(what: &str, name: &str, wrong: &mut Vec<String>) {
@@ -64,7 +150,7 @@ fn name(what: &str, name: &str, wrong: &mut Vec<String>) {
     }
 }
 
-fn tags(what: &str, tags: &std::collections::BTreeMap<String, String>, wrong: &mut Vec<String>) {
+fn tags(what: &str, tags: &BTreeMap<String, String>, wrong: &mut Vec<String>) {
     if tags.len() > MAX_TAGS {
         wrong.push(format!("{what}: {} tags", tags.len()));
     }
@@ -76,75 +162,6 @@ fn tags(what: &str, tags: &std::collections::BTreeMap<String, String>, wrong: &m
             && !key.to_ascii_lowercase().starts_with("aws:");
         if !fits {
             wrong.push(format!("{what}: the tag {key:?}={value:?}"));
-        }
-    }
-}
-
-fn conditions(rule: &Rule, wrong: &mut Vec<String>) {
-    let (mut values, mut wildcards) = (0, 0);
-    let mut once = std::collections::BTreeSet::new();
-    for condition in &rule.conditions {
-        let (kind, texts): (&str, Vec<&str>) = match condition {
-            Condition::HostHeader { values } => ("host-header", patterns(values)),
-            Condition::PathPattern { values } => ("path-pattern", patterns(values)),
-            Condition::HttpHeader { values, .. } => ("", patterns(values)),
-            Condition::HttpRequestMethod { values } => ("http-request-method", borrowed(values)),
-            Condition::QueryString { values } => {
-                ("", values.iter().map(|pair| pair.value.as_str()).collect())
-            }
-            Condition::SourceIp { values } => ("source-ip", borrowed(values)),
-        };
-        if !kind.is_empty() && !once.insert(kind) {
-            wrong.push(format!("{}: two {kind} conditions", rule.origin));
-        }
-        if texts.is_empty() || texts.iter().any(|text| text.len() > 128) {
-            wrong.push(format!("{}: values of {kind}", rule.origin));
-        }
-        values += texts.len();
-        wildcards += texts
-            .iter()
-            .map(|text| text.matches(['*', '?']).count())
-            .sum::<usize>();
-    }
-    if rule.conditions.is_empty() || values > MAX_CONDITION_VALUES || wildcards > MAX_WILDCARDS {
-        wrong.push(format!(
-            "{}: {values} values, {wildcards} wildcards",
-            rule.origin
-        ));
-    }
-}
-
-fn patterns(patterns: &Patterns) -> Vec<&str> {
-    match patterns {
-        Patterns::Values(values) | Patterns::Regex(values) => borrowed(values),
-    }
-}
-
-fn borrowed(texts: &[String]) -> Vec<&str> {
-    texts.iter().map(String::as_str).collect()
-}
-
-fn actions(what: &str, actions: &[Action], wrong: &mut Vec<String>) {
-    let (last, before) = match actions.split_last() {
-        Some((last, before)) => (Some(last), before),
-        None => (None, actions),
-    };
-    let answers = |action: &Action| {
-        matches!(
-            action,
-            Action::Forward { .. } | Action::Redirect { .. } | Action::FixedResponse { .. }
-        )
-    };
-    if !last.is_some_and(answers) || before.iter().any(answers) || before.len() > 1 {
-        wrong.push(format!("{what}: {} actions", actions.len()));
-    }
-    if let Some(Action::Forward { target_groups, .. }) = last {
-        let fits = (1..=MAX_TARGET_GROUPS).contains(&target_groups.len())
-            && target_groups
-                .iter()
-                .all(|one| one.weight.is_none_or(|weight| (0..=999).contains(&weight)));
-        if !fits {
-            wrong.push(format!("{what}: {} target groups", target_groups.len()));
         }
     }
 }

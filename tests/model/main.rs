@@ -10,7 +10,7 @@ use albsync::{
         lbc,
         settings::Settings,
     },
-    problem::Severity,
+    problem::{Problem, Severity, codes},
     source::Snapshot,
 };
 use proptest::prelude::*;
@@ -21,15 +21,14 @@ mod collision;
 mod repository;
 mod values;
 
+use audit::limits::LIMITS;
 use repository::{Repository, look_alikes, repositories};
 
-fn is_collision(code: &str) -> bool {
-    code.ends_with("collision")
-}
+const CLUSTER: &str = "demo";
 
 fn settings(checks: Checks) -> Settings {
     Settings {
-        cluster_name: "demo".to_owned(),
+        cluster_name: CLUSTER.to_owned(),
         checks,
         ..Settings::offline()
     }
@@ -38,8 +37,8 @@ fn settings(checks: Checks) -> Settings {
 struct Built {
     groups: BTreeMap<String, Arc<GroupModel>>,
     lbc: String,
-    /// Codes of the problems that reject, with their texts.
-    problems: Vec<(String, String)>,
+    /// Those that reject.
+    problems: Vec<Problem>,
 }
 
 fn build(snapshot: &Snapshot, facts: &Facts, checks: Checks) -> Built {
@@ -54,7 +53,7 @@ fn build(snapshot: &Snapshot, facts: &Facts, checks: Checks) -> Built {
         .iter()
         .chain(&built.problems)
         .filter(|problem| problem.severity == Severity::Problem)
-        .map(|problem| (problem.code.clone(), problem.message.clone()))
+        .cloned()
         .collect();
     let groups = built.into_models();
     Built {
@@ -78,9 +77,10 @@ proptest! {
             let other = build(&repository.written(second), &repository.facts(), checks);
             prop_assert_eq!(&one.lbc, &other.lbc);
             let texts = |built: &Built| {
-                let mut texts = built.problems.clone();
+                let texts = built.problems.iter();
+                let mut texts: Vec<_> = texts.map(|it| (&it.code, &it.object, &it.message)).collect();
                 texts.sort();
-                texts
+                format!("{texts:?}")
             };
             prop_assert_eq!(texts(&one), texts(&other));
         }
@@ -115,18 +115,18 @@ proptest! {
     }
 
     #[test]
-    fn equal_ids_and_names_are_always_found(
+    fn equal_ids_and_names_are_found_each_with_both_places_and_no_others(
         repository in prop_oneof![look_alikes(), repositories()],
     ) {
         let strict = build(&repository.written(0), &repository.facts(), Checks::Strict);
         let wanted = collision::expected(&repository);
+        let told = collision::told(&strict.problems);
         // What is refused for other reasons is not built, and so has neither ids nor names.
-        let others = strict.problems.iter().any(|(code, _)| !is_collision(code));
-        let found = strict.problems.iter().any(|(code, _)| is_collision(code));
-        prop_assert!(
-            found || others || wanted.is_empty(),
-            "not found: {:?}; told: {:?}", wanted, strict.problems
-        );
+        if strict.problems.iter().all(|problem| problem.code == codes::NAME_COLLISION) {
+            prop_assert_eq!(&told, &wanted);
+        }
+        let unfounded: Vec<_> = told.difference(&wanted).collect();
+        prop_assert!(unfounded.is_empty(), "told of nothing: {:?}", unfounded);
     }
 }
 
@@ -134,13 +134,26 @@ proptest! {
 fn the_generator_makes_what_the_properties_are_about() {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};
     let mut runner = TestRunner::deterministic();
-    let (mut good, mut refused, mut colliding, mut rules) = (0, 0, 0, 0);
+    let (mut good, mut refused, mut rules, mut limits) = (0, 0, 0, (0, 0));
     for _ in 0..300 {
         let repository: Repository = repositories()
             .new_tree(&mut runner)
             .expect("a tree")
             .current();
         let built = build(&repository.written(1), &repository.facts(), Checks::Strict);
+        let holds = |of: &audit::limits::Limit, part: &repository::Annotations| {
+            let is_of = |it: &repository::Ingress| {
+                part.iter()
+                    .all(|(key, value)| it.annotations.get(key) == Some(value))
+            };
+            repository
+                .ingresses
+                .iter()
+                .any(|it| is_of(it) && of.inside != of.outside)
+        };
+        limits.0 +=
+            usize::from(built.problems.is_empty() && LIMITS.iter().any(|it| holds(it, &it.inside)));
+        limits.1 += usize::from(LIMITS.iter().any(|it| holds(it, &it.outside)));
         let lenient = build(&repository.written(1), &repository.facts(), Checks::Lbc);
         rules += lenient
             .groups
@@ -154,16 +167,78 @@ fn the_generator_makes_what_the_properties_are_about() {
             refused += 1;
         }
     }
+    let mut colliding: BTreeMap<String, usize> = BTreeMap::new();
     for _ in 0..300 {
         let repository = look_alikes()
             .new_tree(&mut runner)
             .expect("a tree")
             .current();
         let built = build(&repository.written(0), &repository.facts(), Checks::Strict);
-        let is_told = built.problems.iter().all(|(code, _)| is_collision(code));
-        colliding += usize::from(is_told && !collision::expected(&repository).is_empty());
+        for (shared, [a, b]) in collision::told(&built.problems) {
+            let kind = shared.split_whitespace().next().unwrap_or_default();
+            let of_nlb = [&a.0, &b.0].into_iter().filter(|who| who.contains("NLB"));
+            let kind = format!("{kind}, {} of an NLB", of_nlb.count());
+            *colliding.entry(kind).or_default() += 1;
+        }
     }
+    assert!(limits.0 > 10 && limits.1 > 10, "{limits:?} of limits");
     assert!(good > 30 && refused > 30, "{good} good, {refused} refused");
-    assert!(colliding > 10, "{colliding} colliding");
+    let kinds = [
+        "id, 0 of an NLB",
+        "load, 0 of an NLB",
+        "load, 1 of an NLB",
+        "load, 2 of an NLB",
+        "target, 0 of an NLB",
+    ];
+    assert!(colliding.keys().eq(kinds), "{colliding:?}");
     assert!(rules > 300, "{rules} rules");
+}
+
+#[test]
+fn ties_of_the_order_go_by_the_bytes_of_namespace_and_name() {
+    let named = |namespace, name, order: Option<&'static str>| repository::Ingress {
+        namespace,
+        name,
+        annotations: [("group.name", "shop")]
+            .into_iter()
+            .chain(order.map(|order| ("group.order", order)))
+            .collect(),
+        rules: vec![("", vec![(name_path(namespace, name), "Exact", "app", "80")])],
+    };
+    let service = |namespace| repository::Service {
+        namespace,
+        name: "app",
+        annotations: repository::Annotations::new(),
+    };
+    let repository = Repository {
+        // A hyphen and a dot come before the slash, so that the longer namespace comes first.
+        ingresses: vec![
+            named("x", "web", None),
+            named("x", "web-a", None),
+            named("x-b", "web", Some("0")),
+            named("x", "last", Some("1")),
+            named("z", "first", Some("-1")),
+        ],
+        services: ["x", "x-b", "z"].map(service).into(),
+    };
+    for seed in 0..20 {
+        let built = build(
+            &repository.written(seed),
+            &repository.facts(),
+            Checks::Strict,
+        );
+        let members = built.groups["shop"].members.iter();
+        let order: Vec<String> = members.map(|it| it.reference.to_string()).collect();
+        let wanted = ["z/first", "x-b/web", "x/web", "x/web-a", "x/last"];
+        assert_eq!(
+            order,
+            wanted.map(|name| format!("Ingress {name}")),
+            "{seed}"
+        );
+    }
+}
+
+/// Of its own, so that no path hides another.
+fn name_path(namespace: &str, name: &str) -> &'static str {
+    format!("/{namespace}/{name}").leak()
 }

@@ -9,6 +9,11 @@ use albsync::{
 };
 use proptest::prelude::*;
 
+use crate::audit::limits::LIMITS;
+
+/// Keys without their prefix.
+pub type Annotations = BTreeMap<&'static str, &'static str>;
+
 #[derive(Clone, Debug)]
 pub struct Repository {
     pub ingresses: Vec<Ingress>,
@@ -19,7 +24,7 @@ pub struct Repository {
 pub struct Ingress {
     pub namespace: &'static str,
     pub name: &'static str,
-    pub annotations: BTreeMap<&'static str, &'static str>,
+    pub annotations: Annotations,
     pub rules: Vec<Rule>,
 }
 
@@ -41,20 +46,32 @@ impl Ingress {
 pub struct Service {
     pub namespace: &'static str,
     pub name: &'static str,
-    pub annotations: BTreeMap<&'static str, &'static str>,
+    pub annotations: Annotations,
 }
 
 const NAMESPACES: [&str; 2] = ["default", "x-b"];
 /// Hyphens in the wrong places make different things alike.
 const INGRESSES: [&str; 3] = ["web", "web-x", "web-x-b"];
 const SERVICES: [&str; 4] = ["x-back", "back", "b-back", "app"];
+/// Of each Service: number, name and where its pods listen. Number and target side by side are the same digits twice.
+const PORTS: [(u16, &str, u16); 2] = [(80, "http", 8080), (8080, "tls", 80)];
 
-fn annotations() -> impl Strategy<Value = BTreeMap<&'static str, &'static str>> {
+fn annotations() -> impl Strategy<Value = Annotations> {
     let choice = prop::sample::select(CHOICES.to_vec());
     let group = prop::option::weighted(0.7, Just(("group.name", "shop")));
-    (group, prop::collection::vec(choice, 0..3)).prop_map(|(group, choices)| {
+    let limit = prop::option::weighted(0.2, (any::<prop::sample::Index>(), any::<bool>()));
+    let choices = prop::collection::vec(choice, 0..3);
+    (group, choices, limit).prop_map(|(group, choices, limit)| {
         let pairs = choices.into_iter().flatten().copied();
-        group.into_iter().chain(pairs).collect()
+        let mut annotations: Annotations = group.into_iter().chain(pairs).collect();
+        if let Some((limit, is_inside)) = limit {
+            let limit = limit.get(&LIMITS);
+            annotations.extend(match is_inside {
+                true => &limit.inside,
+                false => &limit.outside,
+            });
+        }
+        annotations
     })
 }
 
@@ -103,7 +120,7 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
         ]),
         prop::sample::select(vec!["Exact", "Prefix", "ImplementationSpecific"]),
         prop::sample::select(SERVICES.to_vec()),
-        prop::sample::select(vec!["80", "80", "80", "80", "http"]),
+        prop::sample::select(vec!["80", "80", "80", "8080", "http"]),
     );
     prop::collection::vec((host, prop::collection::vec(path, 1..3)), 1..3)
 }
@@ -127,11 +144,15 @@ pub fn repositories() -> impl Strategy<Value = Repository> {
             ingresses: ingresses
                 .into_iter()
                 .filter(|(namespace, name, ..)| seen.insert((*namespace, *name)))
-                .map(|(namespace, name, annotations, rules)| Ingress {
-                    namespace,
-                    name,
-                    annotations,
-                    rules,
+                .map(|(namespace, name, annotations, mut rules)| {
+                    let acts = ACT.filter(|_| annotations.contains_key("actions.act"));
+                    rules.extend(acts.map(|path| ("", vec![path])));
+                    Ingress {
+                        namespace,
+                        name,
+                        annotations,
+                        rules,
+                    }
                 })
                 .collect(),
             services: all_services()
@@ -146,19 +167,57 @@ pub fn repositories() -> impl Strategy<Value = Repository> {
     })
 }
 
+/// One Ingress with a path to `app` and one to the action `act` where there is one.
+pub fn alone(annotations: Annotations) -> Repository {
+    let mut paths: Vec<Path> = vec![("/", "Prefix", "app", "80")];
+    paths.extend(ACT.filter(|_| annotations.contains_key("actions.act")));
+    Repository {
+        ingresses: vec![Ingress {
+            namespace: "default",
+            name: "web",
+            annotations,
+            rules: vec![("a.example.com", paths)],
+        }],
+        services: all_services(),
+    }
+}
+
+/// Where the action `act` is used.
+const ACT: Option<Path> = Some(("/act", "Exact", "act", "use-annotation"));
+
+/// Names that others have or get: by the formulas, or cut to 28 bytes for a balancer in front.
+const ALIKE: &[(&str, &str)] = &[
+    ("load-balancer-name", "shop"),
+    ("load-balancer-name", "shop-nlb"),
+    ("load-balancer-name", "twenty-eight-bytes-are-kept-1"),
+    ("load-balancer-name", "twenty-eight-bytes-are-kept-2"),
+    ("load-balancer-name", "twenty-eight-bytes-are-kept--nlb"),
+    ("load-balancer-name", SHOPS_OWN),
+    ("enable-frontend-nlb", "true"),
+    ("enable-frontend-nlb", "true"),
+    ("target-type", "ip"),
+    ("target-type", "ip"),
+    ("group.order", "5"),
+];
+/// What the balancer of the group `shop` is called where nobody says otherwise.
+const SHOPS_OWN: &str = "k8s-shop-fd003764d8";
+
 /// Repositories in which little is wrong but names: each Ingress has a host of its own and few annotations.
 pub fn look_alikes() -> impl Strategy<Value = Repository> {
-    let annotation = prop::option::weighted(
-        0.2,
-        prop::sample::select(vec![("load-balancer-name", "shop"), ("group.order", "5")]),
+    let annotation = prop::collection::vec(prop::sample::select(ALIKE.to_vec()), 0..3);
+    let group = prop::option::weighted(
+        0.7,
+        prop::sample::select(vec![("group.name", "shop"), ("group.name", "sho-p")]),
     );
-    let group = prop::option::weighted(0.8, Just(("group.name", "shop")));
-    let service = prop::sample::select(SERVICES.to_vec());
+    let backend = (
+        prop::sample::select(SERVICES.to_vec()),
+        prop::sample::select(vec!["80", "80", "8080", "http"]),
+    );
     let ingress = (
         prop::sample::select(NAMESPACES.to_vec()),
         prop::sample::select(INGRESSES.to_vec()),
         (annotation, group),
-        prop::collection::btree_set(service, 1..3),
+        prop::collection::btree_set(backend, 1..4),
     );
     prop::collection::vec(ingress, 2..6).prop_map(|ingresses| {
         let mut seen = std::collections::BTreeSet::new();
@@ -179,7 +238,7 @@ pub fn look_alikes() -> impl Strategy<Value = Repository> {
                         paths
                             .into_iter()
                             .zip(services)
-                            .map(|(path, service)| (path, "Exact", service, "80"))
+                            .map(|(path, (service, port))| (path, "Exact", service, port))
                             .collect(),
                     )],
                 })
@@ -202,9 +261,7 @@ fn all_services() -> Vec<Service> {
 }
 
 /// Leaves out values that do not fit their annotation, or nearly every repository would be refused for them.
-fn sensible(
-    annotations: BTreeMap<&'static str, &'static str>,
-) -> BTreeMap<&'static str, &'static str> {
+fn sensible(annotations: Annotations) -> Annotations {
     annotations
         .into_iter()
         .filter(|(name, value)| match *name {
@@ -250,7 +307,46 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+fn uid(service: usize) -> String {
+    format!("uid-{service}")
+}
+
+/// The second port's is a thousand more.
+fn first_node_port(service: usize) -> u16 {
+    u16::try_from(30_000 + service).unwrap_or(30_000)
+}
+
 impl Repository {
+    /// Where an Ingress stands in the one file of [`Self::written`] without a seed: a class comes first, and each has a
+    /// line of its own behind a separator.
+    pub fn line_of(ingress: usize) -> u32 {
+        u32::try_from(2 * (ingress + 1) + 2).expect("few")
+    }
+
+    fn service_index(&self, namespace: &str, name: &str) -> usize {
+        let mut services = self.services.iter();
+        let found = services.position(|it| (it.namespace, it.name) == (namespace, name));
+        found.expect("a Service that exists")
+    }
+
+    pub fn uid(&self, namespace: &str, service: &str) -> String {
+        uid(self.service_index(namespace, service))
+    }
+
+    /// Target type and port of the target group for a Service's port, the Service's annotations first.
+    pub fn target(&self, ingress: &Ingress, service: &str, port: &str) -> (&'static str, u16) {
+        let index = self.service_index(ingress.namespace, service);
+        let of_service = self.services[index].annotations.get("target-type");
+        let kind = of_service.or_else(|| ingress.annotations.get("target-type"));
+        let mut ports = PORTS.iter();
+        let place = ports.position(|(number, name, _)| number.to_string() == port || *name == port);
+        let place = place.expect("a port that exists");
+        match kind {
+            Some(&"ip") => ("ip", PORTS[place].2),
+            _ => ("instance", first_node_port(index) + [0, 1_000][place]),
+        }
+    }
+
     /// The documents as files, in the order that the seed says.
     pub fn written(&self, seed: u64) -> Snapshot {
         let mut order = Order(seed);
@@ -326,12 +422,12 @@ impl Repository {
                     .iter()
                     .enumerate()
                     .map(|(index, service)| {
-                        let port = u16::try_from(30_000 + index).unwrap_or(30_000);
+                        let port = first_node_port(index);
                         let fact = ServiceFact {
-                            uid: Some(format!("uid-{index}")),
+                            uid: Some(uid(index)),
                             node_ports: BTreeMap::from([
                                 ("80".to_owned(), Some(port)),
-                                ("8443".to_owned(), Some(port + 1_000)),
+                                ("8080".to_owned(), Some(port + 1_000)),
                             ]),
                             ..ServiceFact::default()
                         };
@@ -361,12 +457,7 @@ impl Order {
         ])
     }
 
-    fn metadata(
-        &mut self,
-        namespace: &str,
-        name: &str,
-        annotations: &BTreeMap<&'static str, &'static str>,
-    ) -> String {
+    fn metadata(&mut self, namespace: &str, name: &str, annotations: &Annotations) -> String {
         let keys: Vec<(String, String)> = annotations
             .iter()
             .map(|(key, value)| (format!("alb.ingress.kubernetes.io/{key}"), quoted(value)))
@@ -427,11 +518,11 @@ impl Order {
     }
 
     fn service(&mut self, service: &Service) -> String {
-        let ports = [("80", "http", "8443"), ("8443", "tls", "80")].map(|(port, name, target)| {
+        let ports = PORTS.map(|(port, name, target)| {
             self.map(vec![
                 ("name", quoted(name)),
-                ("port", port.to_owned()),
-                ("targetPort", target.to_owned()),
+                ("port", port.to_string()),
+                ("targetPort", target.to_string()),
             ])
         });
         let spec = self.map(vec![

@@ -106,6 +106,8 @@ fn build_with(
     let mut refused = left_out(manifests, &problems);
     let mut members: BTreeMap<String, Vec<Member>> = BTreeMap::new();
     let mut groups = BTreeMap::new();
+    // With those that are refused, so that what is wrong with their names is found at once.
+    let mut named = BTreeMap::new();
     for (id, group) in grouping.groups {
         let mut own = Vec::new();
         let built = if grouping.refused.contains(&id) {
@@ -113,7 +115,13 @@ fn build_with(
         } else {
             let outcome = build(&input, &id, &group);
             own = outcome.problems;
-            outcome.built
+            if let Ok(model) = &outcome.model {
+                named.insert(id.clone(), model.clone());
+            }
+            match outcome.is_refused {
+                true => Err(Refused),
+                false => outcome.model,
+            }
         };
         if built.is_err() {
             let entry = refused.entry(id.clone()).or_default();
@@ -125,7 +133,7 @@ fn build_with(
         groups.insert(id, built);
     }
     let names = Report::new(settings);
-    refuse_equal_names(&mut groups, &names);
+    refuse_equal_names(&named, &mut groups, &names);
     problems.extend(names.finish());
     for (id, _) in groups.iter().filter(|(_, built)| built.is_err()) {
         let entry = refused.entry(id.clone()).or_default();
@@ -186,18 +194,20 @@ fn would_be(ingress: &Ingress) -> String {
 }
 
 /// Names have to be unique in the account and region; two equal ones would fight over one resource (ingress-model §15.7).
-fn refuse_equal_names(groups: &mut BTreeMap<String, Built<Arc<GroupModel>>>, report: &Report<'_>) {
-    let built = groups
-        .iter()
-        .filter_map(|(id, group)| Some((id, &**group.as_ref().ok()?)));
-    let mut refused: Vec<String> = Vec::new();
-    for Collision { problem, groups } in collision::equal_names(built) {
+fn refuse_equal_names(
+    named: &BTreeMap<String, Arc<GroupModel>>,
+    groups: &mut BTreeMap<String, Built<Arc<GroupModel>>>,
+    report: &Report<'_>,
+) {
+    let named = named.iter().map(|(id, model)| (id, &**model));
+    for Collision {
+        problem,
+        groups: both,
+    } in collision::equal_names(named)
+    {
         if report.add(problem) == Severity::Problem {
-            refused.extend(groups.map(str::to_owned));
+            groups.extend(both.map(|id| (id.to_owned(), Err(Refused))));
         }
-    }
-    for id in refused {
-        groups.insert(id, Err(Refused));
     }
 }
 
@@ -245,7 +255,8 @@ pub fn settle(problems: &mut Vec<Problem>) {
     });
 }
 
-/// Builds one group; the problems are in the report. It goes on after a mistake, so that all are found.
+/// Builds one group; the problems are in the report, which says whether the group is refused for them. It goes on after a
+/// mistake, so that all are found.
 ///
 /// # Errors
 /// Something of it could not be made.
@@ -271,7 +282,7 @@ pub fn build(input: &Input<'_>, group: &GroupInput<'_>, report: &Report<'_>) -> 
         _ => Err(Refused),
     };
     let (ports, listeners) = (ports?, listeners?);
-    let model = GroupModel {
+    Ok(GroupModel {
         members: group
             .members
             .iter()
@@ -284,12 +295,7 @@ pub fn build(input: &Input<'_>, group: &GroupInput<'_>, report: &Report<'_>) -> 
         certificates: ports.requests,
         add_ons: add_ons?,
         frontend_nlb: frontend_nlb?,
-    };
-    if report.is_refused() {
-        Err(Refused)
-    } else {
-        Ok(model)
-    }
+    })
 }
 
 /// The bindings' label `ingress.k8s.aws/stack-name` is the Ingress's name, which may be longer than a label's value. LBC

@@ -34,10 +34,12 @@ struct Kept {
 
 type Member = (Shared<Ingress>, Option<Shared<IngressClassParams>>);
 
-/// A group, or that it is refused, with its problems.
+/// A group with its problems.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
-    pub built: Built<Arc<GroupModel>>,
+    pub model: Built<Arc<GroupModel>>,
+    /// For its problems, though there may be a model.
+    pub is_refused: bool,
     pub problems: Vec<Problem>,
 }
 
@@ -108,9 +110,10 @@ pub(super) fn build_now(input: &Input<'_>, group: &GroupInput<'_>) -> (Outcome, 
     let report = Report::new(input.settings);
     // What somebody else looked at is not this group's.
     input.take_reads();
-    let built = build::build(input, group, &report).map(Arc::new);
+    let model = build::build(input, group, &report).map(Arc::new);
     let outcome = Outcome {
-        built,
+        model,
+        is_refused: report.is_refused(),
         problems: report.finish(),
     };
     (outcome, input.take_reads())

@@ -80,6 +80,7 @@ struct Wanted<'a> {
     group: &'a GroupModel,
     /// The target group of that id; absent: what the whole group has once.
     target_group: Option<(&'a str, &'a TargetGroup)>,
+    is_of_nlb: bool,
 }
 
 /// All pairs of resources of one kind with one name, within groups and across them. Names that are not known yet collide
@@ -130,6 +131,7 @@ impl<'a> Wanted<'a> {
     fn what(&self) -> String {
         match self.target_group {
             Some((id, _)) => format!("target group {id}"),
+            None if self.is_of_nlb => format!("the frontend NLB of group {}", self.id),
             None => format!("group {}", self.id),
         }
     }
@@ -149,7 +151,7 @@ impl<'a> Wanted<'a> {
 }
 
 fn collect<'a>(id: &'a str, group: &'a GroupModel, names: &mut Vec<Wanted<'a>>) {
-    let mut want = |kind, name: &'a str, target_group| {
+    let mut want = |kind, name: &'a str, target_group, is_of_nlb| {
         let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
         let name = match kind {
             Kind::SecurityGroup if !is_lower => Cow::Owned(name.to_ascii_lowercase()),
@@ -161,24 +163,25 @@ fn collect<'a>(id: &'a str, group: &'a GroupModel, names: &mut Vec<Wanted<'a>>) 
             id,
             group,
             target_group,
+            is_of_nlb,
         });
     };
     if group.members.is_empty() {
         return;
     }
-    want(Kind::LoadBalancer, &group.load_balancer.name, None);
+    want(Kind::LoadBalancer, &group.load_balancer.name, None, false);
     if let Some(managed) = &group.security_group {
-        want(Kind::SecurityGroup, &managed.name, None);
+        want(Kind::SecurityGroup, &managed.name, None, false);
     }
     if let Some(nlb) = &group.frontend_nlb {
-        want(Kind::LoadBalancer, &nlb.name, None);
+        want(Kind::LoadBalancer, &nlb.name, None, true);
         for listener in nlb.listeners.values() {
-            want(Kind::TargetGroup, &listener.target_group_name, None);
+            want(Kind::TargetGroup, &listener.target_group_name, None, true);
         }
     }
     for (id, target_group) in &group.target_groups {
         if let Some(name) = &target_group.name {
-            want(Kind::TargetGroup, name, Some((id, target_group)));
+            want(Kind::TargetGroup, name, Some((id, target_group)), false);
         }
     }
 }

@@ -17,6 +17,9 @@ use crate::{
     problem::{Origin, Problem, codes},
 };
 
+/// Fifty, less the three tracking tags (aws-deploy §10.1).
+const MAX_TAGS: usize = 47;
+
 /// Tags of what members share, who must agree key by key: balancer, security group; of a listener with `members` those who
 /// listen on it (indices into the group's).
 ///
@@ -61,9 +64,12 @@ pub fn shared(
         return Err(Refused);
     }
     let tags = merged
-        .into_iter()
-        .map(|(key, given)| (key.to_owned(), given.value.to_owned()));
-    Ok(with_defaults(input, tags.collect()))
+        .iter()
+        .map(|(key, given)| ((*key).to_owned(), given.value.to_owned()));
+    let tags = with_defaults(input, tags.collect());
+    let places = merged.values().map(|given| (given.origin, given.member));
+    check_count(input, &tags, places, report);
+    Ok(tags)
 }
 
 /// Tags of what one Ingress has for itself: rules, and a certificate that is requested (`of_certificate`: configured
@@ -77,13 +83,17 @@ pub fn own(
     of_certificate: bool,
     report: &Report<'_>,
 ) -> Built<Tags> {
-    let tags = owned(&of_member(input, member, report)?);
-    if of_certificate {
-        let mut tags = tags;
+    let placed = of_member(input, member, report)?;
+    let tags = if of_certificate {
+        let mut tags = owned(&placed);
         tags.extend(input.settings.default_tags.clone());
-        return Ok(tags);
-    }
-    Ok(with_defaults(input, tags))
+        tags
+    } else {
+        with_defaults(input, owned(&placed))
+    };
+    let places = placed.values().map(|(_, origin)| (*origin, member));
+    check_count(input, &tags, places, report);
+    Ok(tags)
 }
 
 /// Tags of a target group: the Service's over the Ingress's, key by key, and those of IngressClassParams over both.
@@ -99,11 +109,50 @@ pub fn target_group(
     let of_service = service.and_then(|options| options.tags.as_ref());
     let of_service = annotated(of_service, report);
     let of_ingress = annotated(member.options().tags.as_ref(), report);
-    let mut tags = of_ingress?;
-    tags.extend(of_service?);
-    tags.extend(of_params(member));
-    refuse_managed_elsewhere(input, member, &tags, report)?;
-    Ok(with_defaults(input, owned(&tags)))
+    let mut placed = of_ingress?;
+    placed.extend(of_service?);
+    placed.extend(of_params(member));
+    refuse_managed_elsewhere(input, member, &placed, report)?;
+    let tags = with_defaults(input, owned(&placed));
+    let places = placed.values().map(|(_, origin)| (*origin, member));
+    check_count(input, &tags, places, report);
+    Ok(tags)
+}
+
+/// Each source alone may fit, and together they may be more than AWS takes. One that is too much alone has been told so.
+fn check_count<'a>(
+    input: &Input<'_>,
+    tags: &Tags,
+    places: impl Iterator<Item = (&'a Origin, MemberInput<'a>)>,
+    report: &Report<'_>,
+) {
+    let room = MAX_TAGS.saturating_sub(usize::from(input.settings.alb_owner_tag));
+    if tags.len() <= room {
+        return;
+    }
+    let mut sources: BTreeMap<&Origin, (usize, MemberInput<'_>)> = BTreeMap::new();
+    for (origin, member) in places {
+        sources.entry(origin).or_insert((0, member)).0 += 1;
+    }
+    if sources.values().any(|(count, _)| *count > MAX_TAGS) {
+        return;
+    }
+    let (Some((first, _)), Some((last, (_, member)))) =
+        (sources.first_key_value(), sources.last_key_value())
+    else {
+        return;
+    };
+    let message = format!(
+        "{} tags come together, more than the {room} that fit beside ours",
+        tags.len()
+    );
+    let mut problem = Problem::new(codes::BAD_TAG, (*last).clone(), message)
+        .of(member.object())
+        .hint("members of a group, Service, IngressClassParams and defaultTags of the configuration add up");
+    if first != last {
+        problem = problem.also((*first).clone());
+    }
+    report.add(problem);
 }
 
 /// Tag keys to values, each with the place where it stands.

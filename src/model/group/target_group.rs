@@ -333,6 +333,31 @@ impl<'f, 'q> From<'f, 'q> {
         self.refuse_as(codes::NODE_PORT, self.ask.origin, &message, hint)
     }
 
+    /// Which codes there are is known only with the protocol, which Ingress and Service may say apart; LBC sends any.
+    fn check_codes(&self, version: ProtocolVersion) {
+        let (range, protocol) = match version {
+            ProtocolVersion::Grpc => (0..=99, "gRPC"),
+            _ => (200..=499, "HTTP"),
+        };
+        let Some(setting) = self.setting(|it| it.success_codes.as_ref()) else {
+            return;
+        };
+        let Some(text) = setting.good() else { return };
+        let is_outside = |code: &str| code.parse().is_ok_and(|code: u16| !range.contains(&code));
+        if text.split([',', '-']).any(is_outside) {
+            let message = format!("success-codes cannot be \"{text}\" over {protocol}");
+            self.report.add(
+                Problem::new(codes::OUT_OF_RANGE, setting.origin.clone(), message)
+                    .of(self.member.object())
+                    .hint(format!(
+                        "it is codes from {} to {}",
+                        range.start(),
+                        range.end()
+                    )),
+            );
+        }
+    }
+
     fn health_check(
         &self,
         target_type: Built<TargetType>,
@@ -344,6 +369,9 @@ impl<'f, 'q> From<'f, 'q> {
         let own_protocol = self.ask(|it| it.health_check_protocol.as_ref());
         let path = self.ask(|it| it.health_check_path.as_ref());
         let codes = self.ask(|it| it.success_codes.as_ref());
+        if let Ok(version) = version {
+            self.check_codes(version);
+        }
         let interval = self.ask(|it| it.health_check_interval_seconds.as_ref());
         let timeout = self.ask(|it| it.health_check_timeout_seconds.as_ref());
         let healthy = self.ask(|it| it.healthy_threshold_count.as_ref());

@@ -3,7 +3,10 @@
 //! Order of what is built: security group → target groups with their targets → balancer → listeners → rules, and only
 //! then what the rules no longer use (decisions 4, 13, 16, 17 and 23 of the spec; lessons A8, C1, C2, D2).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     id::{Arn, OpId, ResourceId, ResourceKind, StackId},
@@ -54,7 +57,7 @@ pub struct Group<'a> {
     /// By resource id text.
     pub target_groups: BTreeMap<String, &'a TargetGroup>,
     /// The wanted rules by port, as they are to stand.
-    pub rules: BTreeMap<u16, Vec<OrderedRule>>,
+    pub rules: BTreeMap<u16, Cow<'a, [OrderedRule]>>,
     /// Their identities, by port and in order.
     pub rule_names: BTreeMap<u16, Vec<String>>,
     /// On the balancer that is kept, by port.

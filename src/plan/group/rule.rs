@@ -2,7 +2,10 @@
 //!
 //! Make before break: new rules, changed rules, then one call for those that move, then the deletes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     id::{Arn, OpId, ResourceId, ResourceKind},
@@ -90,9 +93,12 @@ impl<'a> Group<'a> {
     fn whole_where_live(
         &self,
         draft: &Draft<'a>,
-        rules: &[OrderedRule],
+        rules: &'a [OrderedRule],
         listener: Option<&Listener>,
-    ) -> Vec<OrderedRule> {
+    ) -> Cow<'a, [OrderedRule]> {
+        if rules.iter().all(|rule| rule.whole.is_none()) {
+            return Cow::Borrowed(rules);
+        }
         let is_live = |whole: &[Condition]| {
             let wanted = canonical_conditions(whole);
             let rules = self.observed.rules.iter();
@@ -117,7 +123,7 @@ impl<'a> Group<'a> {
                 parts => sorted.extend_from_slice(parts),
             }
         }
-        sorted
+        Cow::Owned(sorted)
     }
 
     pub(super) fn build_rules(
@@ -189,7 +195,7 @@ impl<'a> Group<'a> {
             .flatten()
             .map(|name| ResourceId::new(self.stack.clone(), ResourceKind::Rule, name.as_str()))
             .collect();
-        let wanted = self.rules.get(&port).map_or(&[][..], Vec::as_slice);
+        let wanted = self.rules.get(&port).map_or(&[][..], |rules| &**rules);
         let resolved: Vec<RuleSpec> = wanted
             .iter()
             .map(|rule| RuleSpec {
