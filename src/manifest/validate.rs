@@ -91,6 +91,64 @@ struct Target<'a> {
     service: &'a Service,
 }
 
+/// What the parameters of an Ingress's class say of its type of targets.
+#[derive(Clone, Copy)]
+enum ByClass {
+    /// It wins over annotations.
+    Set(TargetType),
+    Unset,
+    /// The class names parameters that git does not hold: left to the builders.
+    Elsewhere,
+}
+
+/// What the classes of git say of targets, by their names.
+struct Classes<'a> {
+    by_name: HashMap<&'a str, ByClass>,
+    /// For Ingresses without a class.
+    default: ByClass,
+}
+
+impl<'a> Classes<'a> {
+    fn new(whole: &Whole<'a>) -> Self {
+        let params: HashMap<&str, _> = whole
+            .documents
+            .iter()
+            .filter_map(|document| match &document.typed {
+                Typed::Params(params) => Some((params.name.as_str(), &params.spec.target_type)),
+                _ => None,
+            })
+            .collect();
+        let says = |class: &IngressClass| match &class.parameters {
+            None => ByClass::Unset,
+            Some(parameters) => match params.get(parameters.value.2.as_str()) {
+                Some(Some(target_type)) => ByClass::Set(target_type.value),
+                Some(None) => ByClass::Unset,
+                None => ByClass::Elsewhere,
+            },
+        };
+        Self {
+            by_name: whole
+                .classes()
+                .map(|class| (class.name.as_str(), says(class)))
+                .collect(),
+            default: stored::default_class(whole.classes()).map_or(ByClass::Unset, says),
+        }
+    }
+
+    /// A class that git does not hold counts as one without parameters: who waits for his class waits with what is found.
+    fn of(&self, ingress: &Ingress) -> ByClass {
+        match (&ingress.class_annotation, &ingress.class_name) {
+            // Parameters do not hold on this path (ingress-model.md §1.1).
+            (Some(_), _) => ByClass::Unset,
+            (None, Some(name)) => {
+                let found = self.by_name.get(name.value.as_str());
+                found.copied().unwrap_or(ByClass::Unset)
+            }
+            (None, None) => self.default,
+        }
+    }
+}
+
 /// A problem, and the Ingress whose class decides whether it counts.
 pub(super) struct Finding {
     pub problem: Problem,
@@ -257,13 +315,7 @@ fn service_ports(whole: &Whole<'_>) -> Vec<Finding> {
 
 fn node_ports(whole: &Whole<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    // Which parameters an Ingress has is decided later, so one that asks for addresses leaves all to the builders.
-    let by_params = whole.documents.iter().any(|document| {
-        matches!(&document.typed, Typed::Params(params) if params.spec.target_type.is_some())
-    });
-    if by_params {
-        return findings;
-    }
+    let classes = Classes::new(whole);
     for target in &whole.backends {
         let Target {
             index,
@@ -271,16 +323,19 @@ fn node_ports(whole: &Whole<'_>) -> Vec<Finding> {
             backend,
             service,
         } = *target;
+        if matches!(service.service_type.as_str(), "NodePort" | "LoadBalancer") {
+            continue;
+        }
         let setting = [&service.options, &ingress.options]
             .into_iter()
             .find_map(|options| options.target_group.target_type.as_ref());
-        let target_type = match setting {
-            Some(setting) => setting.good().copied(),
-            None => Some(whole.options.default_target_type),
+        let target_type = match (classes.of(ingress), setting) {
+            (ByClass::Set(target_type), _) => Some(target_type),
+            (ByClass::Elsewhere, _) => None,
+            (ByClass::Unset, Some(setting)) => setting.good().copied(),
+            (ByClass::Unset, None) => Some(whole.options.default_target_type),
         };
-        if matches!(service.service_type.as_str(), "NodePort" | "LoadBalancer")
-            || target_type != Some(TargetType::Instance)
-        {
+        if target_type != Some(TargetType::Instance) {
             continue;
         }
         let problem = Problem::new(

@@ -66,6 +66,37 @@ fn instance_targets_need_node_ports() {
     );
 }
 
+/// Of two classes one has its targets' type from parameters.
+#[test]
+fn node_ports_are_left_out_only_where_the_class_itself_asks_for_addresses() {
+    let service = SERVICE.replace("  type: NodePort\n", "");
+    let of_class = "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: pods}\nspec:\n  controller: ingress.k8s.aws/alb\n  parameters: {apiGroup: elbv2.k8s.aws, kind: IngressClassParams, name: pods}\n";
+    let params = |target_type: &str| {
+        format!(
+            "apiVersion: elbv2.k8s.aws/v1beta1\nkind: IngressClassParams\nmetadata: {{name: pods}}\nspec: {{targetType: {target_type}}}\n"
+        )
+    };
+    let (plain, pods) = (ingress("aws", "number: 80"), ingress("pods", "number: 80"));
+    let pods = pods.replace("name: a\n", "name: b\n");
+    let told = |params: Option<&str>| {
+        let mut files = vec![
+            ("a.yaml", plain.as_str()),
+            ("b.yaml", pods.as_str()),
+            ("c.yaml", CLASS),
+            ("d.yaml", of_class),
+            ("s.yaml", service.as_str()),
+        ];
+        files.extend(params.map(|text| ("p.yaml", text)));
+        let names = printed(&files)
+            .into_iter()
+            .map(|line| line.split(':').next().unwrap_or_default().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(told(Some(&params("ip"))), ["a.yaml"]);
+    assert_eq!(told(Some(&params("instance"))), ["a.yaml", "b.yaml"]);
+    assert_eq!(told(None), ["a.yaml"], "the cluster's parameters decide");
+}
+
 #[test]
 fn every_check_is_documented_and_named_by_a_code() {
     for check in checks() {

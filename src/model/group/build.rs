@@ -265,7 +265,14 @@ pub fn build(input: &Input<'_>, group: &GroupInput<'_>, report: &Report<'_>) -> 
         // What parsing could not hold against an Ingress before it was known to be ours.
         for member in &group.members {
             for problem in &member.ingress.deferred {
-                report.add(problem.clone());
+                // Parameters that git does not hold may say that targets are no instances; the target groups know.
+                let is_settled = problem.code == codes::NODE_PORT
+                    && member
+                        .params
+                        .is_some_and(|params| params.spec.target_type.is_some());
+                if !is_settled {
+                    report.add(problem.clone());
+                }
             }
         }
     }
