@@ -151,8 +151,11 @@ pub struct TargetGroupStack {
 /// What all balancers of the cluster share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NetworkStack {
-    /// The shared backend security group, resource name `backend-sg`.
-    pub backend_group: SecurityGroupSpec,
+    /// The shared backend security group, resource name `backend-sg`; absent where the configuration gives one.
+    pub backend_group: Option<SecurityGroupSpec>,
+    /// Somebody else's in its place: never made, tagged or deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_group: Option<SecurityGroupId>,
     /// Node group id → the permissions that bear our mark there (description `elbv2.k8s.aws/targetGroupBinding=shared`).
     pub node_permissions: BTreeMap<SecurityGroupId, Vec<Permission>>,
     /// Why nothing may be revoked from the nodes' groups now, though more is there than `node_permissions` asks for: a

@@ -1,5 +1,6 @@
 //! What all balancers share: the backend security group, and what the nodes' groups admit from it (aws-deploy §2.7,
-//! §4.7). Only permissions that bear our mark and come from our group are ever revoked there.
+//! §4.7). Only permissions that bear our mark and come from our group are ever revoked there. A group that the
+//! configuration gives in the place of ours is only referred to.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use crate::{
         applied::{AppliedChange, ResourceUpdate},
         desired::{NetworkStack, Ref},
         digest::digest,
-        net::{Permission, PermissionSource, SecurityGroup},
+        net::{Permission, PermissionSource, SecurityGroup, SecurityGroupSpec},
         observed::ObservedNetwork,
         tags::NODE_PERMISSION_MARK,
     },
@@ -44,18 +45,25 @@ impl<'a> Network<'a> {
             .applied(&ResourceId::backend_security_group())
             .and_then(|applied| applied.arn.as_ref());
         // Oldest first, as observed: the recorded one wins.
-        let backend = observed
+        let desired = draft.inputs.desired.network.as_ref();
+        // The given one may well bear our marks, if LBC made it, or we did.
+        let given = desired.and_then(|desired| desired.given_group.as_ref());
+        let found: Vec<&SecurityGroup> = observed
             .backend_groups
+            .iter()
+            .filter(|live| given != Some(&live.id))
+            .collect();
+        let backend = found
             .iter()
             .find(|live| recorded.is_some_and(|arn| arn.as_str() == live.id.as_str()))
-            .or_else(|| observed.backend_groups.first());
-        let surplus = observed
-            .backend_groups
-            .iter()
+            .or_else(|| found.first())
+            .copied();
+        let surplus = found
+            .into_iter()
             .filter(|live| backend.is_none_or(|backend| backend.id != live.id))
             .collect();
         Some(Self {
-            desired: draft.inputs.desired.network.as_ref(),
+            desired,
             observed,
             backend,
             surplus,
@@ -76,12 +84,18 @@ impl<'a> Network<'a> {
     /// What widens: before any balancer needs it.
     pub fn build(&mut self, draft: &mut Draft<'a>) {
         let Some(desired) = self.desired else { return };
+        if let Some(spec) = &desired.backend_group {
+            self.build_backend(draft, spec);
+        }
+        self.authorize(draft, desired);
+    }
+
+    fn build_backend(&self, draft: &mut Draft<'a>, spec: &'a SecurityGroupSpec) {
         let id = ResourceId::backend_security_group();
-        let spec = &desired.backend_group;
         let digest = digest(spec);
         let first = draft.ops.len();
         match self.backend {
-            Some(live) => self.mend_backend(draft, desired, live, &digest),
+            Some(live) => self.mend_backend(draft, spec, live, &digest),
             None => {
                 let cause = draft.cause(&id, &digest, false);
                 let action = Action::CreateSecurityGroup {
@@ -98,13 +112,12 @@ impl<'a> Network<'a> {
             ..ResourceUpdate::default()
         };
         draft.note_resource(&id, first, update);
-        self.authorize(draft, desired);
     }
 
     fn mend_backend(
         &self,
         draft: &mut Draft<'a>,
-        desired: &NetworkStack,
+        spec: &SecurityGroupSpec,
         live: &SecurityGroup,
         digest: &str,
     ) {
@@ -114,7 +127,7 @@ impl<'a> Network<'a> {
             .applied(&id)
             .map(|applied| applied.tags.clone())
             .unwrap_or_default();
-        let changes = diff::tags(&desired.backend_group.tags, &live.tags, &applied);
+        let changes = diff::tags(&spec.tags, &live.tags, &applied);
         if !changes.set.is_empty() {
             let action = Action::TagSecurityGroup {
                 group: live.id.clone(),
@@ -149,7 +162,7 @@ impl<'a> Network<'a> {
             let id = node_group_id(group);
             let digest = digest(wanted);
             let first = draft.ops.len();
-            let changes = self.changes(draft, wanted, live);
+            let changes = self.changes(draft, wanted, group, live);
             if !changes.authorize.is_empty() {
                 let cause = permission_cause(draft, &id, &digest);
                 let differences = changes
@@ -170,6 +183,8 @@ impl<'a> Network<'a> {
             let update = ResourceUpdate {
                 arn: Some(Arn::new(group.as_str())),
                 digest: Some(digest),
+                // Nothing else would tell later that what comes from there is ours to revoke.
+                attach: desired.given_group.iter().map(as_arn).collect(),
                 ..ResourceUpdate::default()
             };
             draft.note_resource(&id, first, update);
@@ -180,24 +195,31 @@ impl<'a> Network<'a> {
         &self,
         draft: &Draft<'a>,
         wanted: &[Permission],
+        group: &SecurityGroupId,
         live: &SecurityGroup,
     ) -> PermissionChanges {
         let wanted = resolve_permissions(wanted, &draft.known);
         permissions(&wanted, &live.ingress, |permission| {
-            self.is_ours(permission)
+            self.is_ours(draft, group, permission)
         })
     }
 
-    /// Our mark, and from one of our groups: another cluster's controller marks its permissions alike.
-    fn is_ours(&self, permission: &Permission) -> bool {
-        let from_ours = match &permission.source {
-            PermissionSource::SecurityGroup(Ref::Known(source)) => self
-                .observed
-                .backend_groups
-                .iter()
-                .any(|group| group.id == *source),
-            _ => false,
+    /// Our mark, and from one of our groups or one that was given: another cluster's controller marks its permissions
+    /// alike.
+    fn is_ours(&self, draft: &Draft<'a>, group: &SecurityGroupId, permission: &Permission) -> bool {
+        let PermissionSource::SecurityGroup(Ref::Known(source)) = &permission.source else {
+            return false;
         };
+        let given = self
+            .desired
+            .and_then(|desired| desired.given_group.as_ref());
+        let was_given = || {
+            draft
+                .applied(&node_group_id(group))
+                .is_some_and(|applied| applied.attached.contains(&as_arn(source)))
+        };
+        let mut made = self.observed.backend_groups.iter();
+        let from_ours = given == Some(source) || made.any(|live| live.id == *source) || was_given();
         from_ours && permission.description == NODE_PERMISSION_MARK
     }
 
@@ -209,7 +231,8 @@ impl<'a> Network<'a> {
             let wanted = self
                 .desired
                 .and_then(|desired| desired.node_permissions.get(group));
-            let surplus = self.changes(draft, wanted.unwrap_or(&none), live).revoke;
+            let wanted_now = wanted.unwrap_or(&none);
+            let surplus = self.changes(draft, wanted_now, group, live).revoke;
             if surplus.is_empty() {
                 continue;
             }
@@ -241,6 +264,7 @@ impl<'a> Network<'a> {
                         | Action::DeleteRule { .. }
                 )
             });
+            let left = self.left(&surplus);
             let action = Action::RevokeIngress {
                 group: group.clone(),
                 permissions: surplus,
@@ -248,9 +272,34 @@ impl<'a> Network<'a> {
             let op = draft.op(&id, action, because(cause, None, differences), needs);
             if wanted.is_none() && draft.applied(&id).is_some() {
                 draft.record(op, AppliedChange::RemoveResource(id));
+            } else if draft
+                .applied(&id)
+                .is_some_and(|applied| !applied.attached.is_disjoint(&left))
+            {
+                let update = ResourceUpdate {
+                    detach: left,
+                    ..ResourceUpdate::default()
+                };
+                draft.record(op, AppliedChange::UpdateResource(id, update));
             }
             self.revoked.insert(op);
         }
+    }
+
+    /// Groups from which nothing is admitted any more, since another was given.
+    fn left(&self, revoked: &[Permission]) -> BTreeSet<Arn> {
+        let given = self
+            .desired
+            .and_then(|desired| desired.given_group.as_ref());
+        revoked
+            .iter()
+            .filter_map(|permission| match &permission.source {
+                PermissionSource::SecurityGroup(Ref::Known(source)) => Some(source),
+                _ => None,
+            })
+            .filter(|source| given != Some(source))
+            .map(as_arn)
+            .collect()
     }
 
     /// Why nothing may be revoked now.
@@ -274,6 +323,25 @@ impl<'a> Network<'a> {
         None
     }
 
+    fn makes_one(&self) -> bool {
+        self.desired
+            .is_some_and(|desired| desired.backend_group.is_some())
+    }
+
+    /// Why our group may not be deleted now, though nobody is to use it.
+    fn stays(&self, draft: &Draft<'a>, users: &[String]) -> Option<String> {
+        if !users.is_empty() {
+            return Some(format!("still used by {}", users.join(", ")));
+        }
+        if !draft.inputs.options.allow_prune {
+            return Some("deletes wait for the commit's trailer".to_owned());
+        }
+        // Another was given in its place: balancers that wait still have it, and nodes admit it until that is revoked.
+        self.desired
+            .and_then(|_| self.keep(draft, users))
+            .map(|(_, why)| why)
+    }
+
     /// The backend group goes with its last user (decision 23), duplicates of it at any time.
     pub fn drop_groups(&self, draft: &mut Draft<'a>, users: &[String]) {
         let id = ResourceId::backend_security_group();
@@ -283,7 +351,7 @@ impl<'a> Network<'a> {
             .iter()
             // A second one that we did not record may be somebody's who uses the same marks.
             .filter(|live| {
-                self.desired.is_some() && self.backend.is_some_and(|kept| kept.name == live.name)
+                self.makes_one() && self.backend.is_some_and(|kept| kept.name == live.name)
             })
             .map(|live| {
                 let name = format!("{}~{}", id.name, live.id);
@@ -292,7 +360,7 @@ impl<'a> Network<'a> {
                 (duplicate, *live, Cause::Unrecorded)
             })
             .collect();
-        if let (None, Some(live)) = (self.desired, self.backend) {
+        if let (false, Some(live)) = (self.makes_one(), self.backend) {
             let ours = recorded
                 .as_ref()
                 .is_some_and(|arn| arn.as_str() == live.id.as_str());
@@ -302,13 +370,7 @@ impl<'a> Network<'a> {
                     what: format!("backend security group {} that we did not make", live.name),
                     id: live.id.to_string(),
                 });
-            } else if users.is_empty() && draft.inputs.options.allow_prune {
-                leaving.push((id.clone(), live, Cause::Removed));
-            } else {
-                let why = match users.is_empty() {
-                    true => "deletes wait for the commit's trailer".to_owned(),
-                    false => format!("still used by {}", users.join(", ")),
-                };
+            } else if let Some(why) = self.stays(draft, users) {
                 let message = format!("security group {} stays: {why}", live.name);
                 let release = "deleted with its last user";
                 draft.hold(
@@ -318,6 +380,8 @@ impl<'a> Network<'a> {
                     message,
                     release,
                 );
+            } else {
+                leaving.push((id.clone(), live, Cause::Removed));
             }
         }
         let needs = draft.ops_where(|op| {
@@ -347,6 +411,7 @@ impl<'a> Network<'a> {
         let wanted = |id: &ResourceId| match self.desired {
             Some(desired) => {
                 *id == ResourceId::backend_security_group()
+                    && (desired.backend_group.is_some() || self.backend.is_some())
                     || desired
                         .node_permissions
                         .keys()
@@ -382,6 +447,10 @@ fn node_group_id(group: &SecurityGroupId) -> ResourceId {
         ResourceKind::SecurityGroup,
         group.as_str(),
     )
+}
+
+fn as_arn(group: &SecurityGroupId) -> Arn {
+    Arn::new(group.as_str())
 }
 
 /// Ranges follow node ports and nodes; a hand's change is told by what we asked for last.

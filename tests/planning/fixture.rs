@@ -269,7 +269,7 @@ impl Wish {
             .collect();
         let range = ports.first().zip(ports.last());
         NetworkStack {
-            backend_group: SecurityGroupSpec {
+            backend_group: Some(SecurityGroupSpec {
                 name: "k8s-traffic-mzk8s-0276909bf6".to_owned(),
                 description: "[k8s] Shared Backend SecurityGroup for LoadBalancer".to_owned(),
                 vpc_id: VPC.to_owned(),
@@ -282,7 +282,8 @@ impl Wish {
                 ]
                 .into(),
                 ingress: BTreeSet::new(),
-            },
+            }),
+            given_group: None,
             node_permissions: [(
                 SecurityGroupId::from("sg-nodes"),
                 range

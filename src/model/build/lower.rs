@@ -28,6 +28,8 @@ mod target_group;
 mod unserved;
 
 pub(super) use network::Opening;
+#[cfg(test)]
+pub(super) use unserved::Unserved;
 
 /// What lowering looks at; the same for all groups.
 #[derive(Clone, Copy)]
@@ -174,11 +176,10 @@ impl Lower<'_> {
         }
     }
 
-    /// The shared group is ours to make and to find, so that its id is not asked of the facts.
     fn group_ref(&self, group: &SecurityGroupRef) -> Ref<SecurityGroupId> {
         match group {
             SecurityGroupRef::Managed => Ref::Output(ResourceId::managed_security_group(self.id)),
-            SecurityGroupRef::Backend(_) => Ref::Output(ResourceId::backend_security_group()),
+            SecurityGroupRef::Backend(_) => backend_group(self.looks.settings),
             SecurityGroupRef::Id(id) => Ref::Known(id.clone()),
         }
     }
@@ -197,6 +198,15 @@ impl Lower<'_> {
 /// read.
 fn network_of(cidr: &str) -> String {
     Network::parse(cidr).map_or_else(|| cidr.to_owned(), |network| network.network())
+}
+
+/// The group that all balancers share: the configured one, else one that is ours to make and to find, so that its id is
+/// not asked of the facts.
+pub(super) fn backend_group(settings: &Settings) -> Ref<SecurityGroupId> {
+    match settings.flags.backend_security_group.as_str() {
+        "" => Ref::Output(ResourceId::backend_security_group()),
+        given => Ref::Known(SecurityGroupId::from(given)),
+    }
 }
 
 /// A number as ELBv2 takes ports.

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use super::{
     Input, Report, Wait,
-    lower::{Opening, network},
+    lower::{Opening, backend_group, network},
     name, tag, waiting,
 };
 use crate::{
-    id::{ResourceId, SecurityGroupId, StackId},
+    id::{SecurityGroupId, StackId},
     model::{
         desired::{Desired, NetworkStack, Ref},
         facts::Facts,
@@ -43,7 +43,8 @@ pub(super) fn build_network(
         .iter()
         .map(|kept| format!("{} keeps what it has", kept.stack))
         .collect();
-    let Some(origin) = first_user(openings, desired) else {
+    let backend = backend_group(input.settings);
+    let Some(origin) = first_user(openings, &backend, desired) else {
         desired
             .waiting
             .extend(waiting(StackId::Network, waiting_groups));
@@ -72,14 +73,22 @@ pub(super) fn build_network(
                 )),
         );
     }
+    let (made, given) = match backend {
+        Ref::Known(given) => (None, Some(given)),
+        Ref::Output(_) => (
+            Some(SecurityGroupSpec {
+                name: name::backend_security_group_name(&input.settings.cluster_name),
+                description: BACKEND_DESCRIPTION.to_owned(),
+                vpc_id: vpc.id.clone(),
+                tags: tag::of_backend_group(input.settings),
+                ingress: BTreeSet::new(),
+            }),
+            None,
+        ),
+    };
     desired.network = Some(NetworkStack {
-        backend_group: SecurityGroupSpec {
-            name: name::backend_security_group_name(&input.settings.cluster_name),
-            description: BACKEND_DESCRIPTION.to_owned(),
-            vpc_id: vpc.id.clone(),
-            tags: tag::of_backend_group(input.settings),
-            ingress: BTreeSet::new(),
-        },
+        backend_group: made,
+        given_group: given,
         node_permissions: admitted.permissions,
         hold_revokes: admitted
             .unknown
@@ -91,13 +100,16 @@ pub(super) fn build_network(
 }
 
 /// The first place that asks for a balancer with the shared group, or for targets that are reached through it.
-fn first_user(openings: &[Opening], desired: &Desired) -> Option<Origin> {
-    let backend = Ref::Output(ResourceId::backend_security_group());
+fn first_user(
+    openings: &[Opening],
+    backend: &Ref<SecurityGroupId>,
+    desired: &Desired,
+) -> Option<Origin> {
     let mut users = desired
         .groups
         .values()
         .filter(|group| {
-            !openings.is_empty() || group.load_balancer.security_groups.contains(&backend)
+            !openings.is_empty() || group.load_balancer.security_groups.contains(backend)
         })
         .flat_map(|group| &group.members)
         .map(|member| &member.origin);

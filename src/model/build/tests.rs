@@ -31,6 +31,7 @@ mod network;
 mod sticky_subnets;
 mod digests;
 mod lowered;
+mod unserved;
 mod order;
 
 const GROUP: &str = "default/app-aws-ingress";

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::listeners::certificate;
 use super::served::{elb_writes, ingress, paths};
 use super::*;
+use crate::support::proxy::{Fault, Match, Rule};
 
 /// An Ingress, the part that it needs as `status` names it, and its annotations.
 type Part = (
@@ -264,4 +265,116 @@ fn a_group_in_force_keeps_what_it_has_while_it_asks_for_what_is_missing() {
     let commit = scene.repo.commit_and_push("Guard the web again");
     scene.waits(&commit);
     scene.assert_leaves_nothing(&seed);
+}
+
+/// The names are looked up in the account, and what they stand for is named all the same.
+#[test]
+fn what_is_asked_for_by_name_holds_its_group_too() {
+    let (mut scene, _) = Scene::serving(&["app1"]);
+    scene.bed.aws(
+        "wafv2",
+        "CreateWebACL",
+        json!({
+            "Name": "shop", "Scope": "REGIONAL", "DefaultAction": {"Allow": {}},
+            "VisibilityConfig": {
+                "SampledRequestsEnabled": false, "CloudWatchMetricsEnabled": false, "MetricName": "shop",
+            },
+        }),
+    );
+    let store = "arn:aws:elasticloadbalancing:us-east-1:123456789012:truststore/clients/0a1b";
+    let xml = format!(
+        "<DescribeTrustStoresResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\"><DescribeTrustStoresResult><TrustStores><member><Name>clients</Name><TrustStoreArn>{store}</TrustStoreArn><Status>ACTIVE</Status></member></TrustStores></DescribeTrustStoresResult></DescribeTrustStoresResponse>"
+    );
+    scene.bed.proxy.add(Rule::always(
+        Match::aws("elasticloadbalancing", "DescribeTrustStores"),
+        Fault::Answer { xml },
+    ));
+    let certificate = certificate(&scene, &["app.example.com"]);
+    let verify = r#"[{"port":443,"mode":"verify","trustStore":"clients"}]"#;
+    let parts: [(&str, &str, &[(&str, &str)]); 2] = [
+        ("named-acl", "wafv2-acl-name", &[("wafv2-acl-name", "shop")]),
+        (
+            "named-store",
+            "mutual-authentication",
+            &[
+                ("listen-ports", r#"[{"HTTPS":443}]"#),
+                ("certificate-arn", &certificate),
+                ("mutual-authentication", verify),
+            ],
+        ),
+    ];
+    for (name, _, annotations) in parts {
+        let routes = [paths("app.example.com", &[("/", "app1")])];
+        scene.put(
+            &format!("{name}.yaml"),
+            &[ingress(name, annotations, &routes)],
+        );
+    }
+    let mark = scene.bed.proxy.mark();
+    let commit = scene.repo.commit_and_push("By their names");
+    let status = scene.waits(&commit);
+    let reasons = held(&status);
+    for (name, part, _) in parts {
+        let (_, reason) = reasons
+            .iter()
+            .find(|(stack, _)| stack.contains(&format!("default/{name}\"")))
+            .expect(name);
+        assert!(
+            reason.contains(part) && reason.contains("not served yet"),
+            "{name}: {reason}"
+        );
+    }
+    for (operation, service) in [
+        ("DescribeTrustStores", "elasticloadbalancing"),
+        ("ListWebACLs", "wafv2"),
+    ] {
+        let calls = scene
+            .since(mark)
+            .calls(&format!("{service}:{operation}"))
+            .len();
+        assert!(calls > 0, "{operation} was not asked");
+    }
+    let aws = scene.changes(mark).on(Plane::Aws);
+    assert!(aws.is_empty(), "{}", aws.render());
+    scene.assert_guard();
+}
+
+/// Each alone, since each must hold by itself.
+#[test]
+fn a_setting_that_is_not_served_holds_every_group() {
+    type Set = fn(&mut Value);
+    let settings: [(&str, Set); 3] = [
+        ("enableBackendSecurityGroup", |ingress| {
+            ingress["enableBackendSecurityGroup"] = json!(false);
+        }),
+        ("ListenerRulesTagging", |ingress| {
+            ingress["featureGates"]["ListenerRulesTagging"] = json!(false);
+        }),
+        ("EnhancedDefaultBehavior", |ingress| {
+            ingress["featureGates"]["EnhancedDefaultBehavior"] = json!(true);
+        }),
+    ];
+    for (part, set) in settings {
+        let (mut scene, _) = Scene::serving_with(&["app1"], |config| set(&mut config["ingress"]));
+        for name in ["one", "two"] {
+            let routes = [paths("", &[("/", "app1")])];
+            scene.put(&format!("{name}.yaml"), &[ingress(name, &[], &routes)]);
+        }
+        let mark = scene.bed.proxy.mark();
+        let commit = scene.repo.commit_and_push("Two balancers");
+        let reasons = held(&scene.waits(&commit));
+        for name in ["one", "two"] {
+            let (_, reason) = reasons
+                .iter()
+                .find(|(stack, _)| stack.contains(&format!("default/{name}\"")))
+                .expect(name);
+            assert!(
+                reason.contains(part) && reason.contains("not served yet"),
+                "{part}: {reason}"
+            );
+        }
+        let aws = scene.changes(mark).on(Plane::Aws);
+        assert!(aws.is_empty(), "{part}: {}", aws.render());
+        scene.assert_guard();
+    }
 }

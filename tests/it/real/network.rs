@@ -220,3 +220,54 @@ fn source_ranges_and_prefix_lists_are_what_the_listeners_let_in() {
     scene.assert_settled();
     scene.assert_leaves_nothing(&seed);
 }
+
+/// Starts the daemon again with another configuration.
+fn reconfigure(scene: &mut Scene, change: impl FnOnce(&mut Value)) {
+    let text = std::fs::read(scene.daemon.config()).expect("the configuration");
+    let mut config: Value = serde_json::from_slice(&text).expect("JSON");
+    change(&mut config);
+    scene.daemon.terminate(PATIENCE).expect("it ends in time");
+    scene.daemon.configure(&config);
+    scene.daemon.run(&scene.bed);
+}
+
+#[test]
+fn a_shared_security_group_that_is_given_is_used_and_left() {
+    let (mut scene, _) = Scene::serving(&["app1"]);
+    let given = security_group(&scene, "shared");
+    let seed = scene.bed.dump_with_ids()["aws"].take();
+    reconfigure(&mut scene, |config| {
+        config["ingress"]["backendSecurityGroup"] = json!(given);
+    });
+    scene.put("web.yaml", &[web(&[])]);
+    let created = scene.edit("Through the given group");
+    let groups = sorted(&scene.balancer()["SecurityGroups"], "");
+    assert_eq!(groups.len(), 2, "its own and the given one: {groups:?}");
+    assert!(groups.contains(&given));
+    assert_eq!(
+        created.count("ec2:CreateSecurityGroup"),
+        1,
+        "the balancer's own alone"
+    );
+    let admitted = |scene: &Scene, group: &str| {
+        let permissions = scene.node_permissions();
+        permissions.iter().any(|it| it.to_string().contains(group))
+    };
+    assert!(admitted(&scene, &given));
+    scene.assert_settled();
+
+    // Without it, one of ours takes its place before the nodes close to it.
+    reconfigure(&mut scene, |config| {
+        config["ingress"]["backendSecurityGroup"] = json!("");
+    });
+    scene.put("web.yaml", &[web(&[("tags", "team=shop")])]);
+    scene.edit("Through one of ours");
+    let backend = scene.security_group("k8s-traffic-mzk8s-0276909bf6")["GroupId"].take();
+    let groups = sorted(&scene.balancer()["SecurityGroups"], "");
+    assert!(groups.contains(&text(&backend).to_owned()), "{groups:?}");
+    assert!(!groups.contains(&given), "{groups:?}");
+    assert!(admitted(&scene, text(&backend)));
+    assert!(!admitted(&scene, &given));
+    scene.assert_settled();
+    scene.assert_leaves_nothing(&seed);
+}

@@ -10,7 +10,7 @@ use super::{
     Lower,
 };
 use crate::{
-    id::{ResourceId, SecurityGroupId},
+    id::SecurityGroupId,
     manifest::annotation::value::TargetType,
     model::{
         desired::Ref,
@@ -127,7 +127,11 @@ pub fn admitted(openings: &[Opening], facts: &Facts, settings: &Settings) -> Adm
                 from.zip(to).into_iter().collect()
             }
         };
-        let permissions: Vec<Permission> = ranges.into_iter().map(permission).collect();
+        let source = super::backend_group(settings);
+        let permissions: Vec<Permission> = ranges
+            .into_iter()
+            .map(|range| permission(range, source.clone()))
+            .collect();
         if !permissions.is_empty() {
             admitted.permissions.insert(group, permissions);
         }
@@ -135,12 +139,12 @@ pub fn admitted(openings: &[Opening], facts: &Facts, settings: &Settings) -> Adm
     admitted
 }
 
-fn permission((from, to): (u16, u16)) -> Permission {
+fn permission((from, to): (u16, u16), source: Ref<SecurityGroupId>) -> Permission {
     Permission {
         protocol: "tcp".to_owned(),
         from_port: i32::from(from),
         to_port: i32::from(to),
-        source: PermissionSource::SecurityGroup(Ref::Output(ResourceId::backend_security_group())),
+        source: PermissionSource::SecurityGroup(source),
         description: tags::NODE_PERMISSION_MARK.to_owned(),
     }
 }

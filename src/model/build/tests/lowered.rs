@@ -151,45 +151,6 @@ fn https_has_a_default_certificate_others_and_a_policy() {
 }
 
 #[test]
-fn what_is_not_served_holds_the_whole_group_with_its_name() {
-    type Change = fn(&mut Manifests);
-    let cases: [(&str, Change); 6] = [
-        ("WAFv2", |manifests| {
-            manifests.ingresses[0].options.add_on.wafv2_acl_arn = Some(set("arn:waf".into()));
-        }),
-        ("WAF Regional", |manifests| {
-            manifests.ingresses[0].options.add_on.waf_acl_id = Some(set("id".into()));
-        }),
-        ("Shield", |manifests| {
-            manifests.ingresses[0]
-                .options
-                .add_on
-                .shield_advanced_protection = Some(set(true));
-        }),
-        ("IPAM", |manifests| {
-            let balancer = &mut manifests.ingresses[0].options.load_balancer;
-            balancer.ipam_ipv4_pool_id = Some(set("ipam-pool-1".into()));
-        }),
-        ("capacity", |manifests| {
-            let units = [("CapacityUnits".to_owned(), "100".to_owned())].into();
-            let balancer = &mut manifests.ingresses[0].options.load_balancer;
-            balancer.minimum_capacity = Some(set(units));
-        }),
-        ("several clusters", |manifests| {
-            manifests.ingresses[0].options.target_group.multi_cluster = Some(set(true));
-        }),
-    ];
-    for (word, change) in cases {
-        let (reason, _) = wait_with(|manifests, facts| {
-            facts.ipam_pools = Some(vec!["ipam-pool-1".into()]);
-            change(manifests);
-        });
-        assert!(reason.contains(word), "{word}: {reason}");
-        assert!(reason.contains("not served yet"), "{word}: {reason}");
-    }
-}
-
-#[test]
 fn a_rule_with_more_values_than_alb_takes_becomes_several_of_the_same_meaning() {
     let (mut manifests, facts) = (tutorial(), facts());
     let sources = (0..4).map(|n| format!("10.{n}.0.0/16")).collect();

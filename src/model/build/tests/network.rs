@@ -39,3 +39,28 @@ fn while_one_group_waits_nothing_is_revoked() {
     );
     assert_eq!(desired.groups.len(), 1);
 }
+
+#[test]
+fn a_group_that_is_given_takes_the_place_of_ours() {
+    let mut settings = settings();
+    settings.flags.backend_security_group = "sg-given".into();
+    let desired = build(&tutorial(), &facts(), &settings).value;
+    assert_eq!(desired.waiting, []);
+    let given = SecurityGroupId::from("sg-given");
+    let balancer = &desired.groups[GROUP].load_balancer;
+    assert_eq!(
+        balancer.security_groups.last(),
+        Some(&Ref::Known(given.clone()))
+    );
+    let network = desired.network.unwrap();
+    assert_eq!(network.backend_group, None, "it is not ours to make");
+    assert_eq!(network.given_group, Some(given.clone()));
+    let sources: BTreeSet<_> = network
+        .node_permissions
+        .values()
+        .flatten()
+        .map(|permission| permission.source.clone())
+        .collect();
+    let given = PermissionSource::SecurityGroup(Ref::Known(given));
+    assert_eq!(sources, BTreeSet::from([given]));
+}

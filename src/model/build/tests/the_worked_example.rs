@@ -46,19 +46,20 @@ fn makes_the_balancer_and_its_security_groups() {
     assert_eq!(managed.ingress, BTreeSet::from([open]));
 
     let network = desired.network.expect("a group is wanted");
-    assert_eq!(network.backend_group.name, "k8s-traffic-mzk8s-0276909bf6");
+    let backend_group = network.backend_group.expect("it is ours to make");
+    assert_eq!(backend_group.name, "k8s-traffic-mzk8s-0276909bf6");
     assert_eq!(
-        network.backend_group.description,
+        backend_group.description,
         "[k8s] Shared Backend SecurityGroup for LoadBalancer"
     );
     assert_eq!(
-        network.backend_group.tags,
+        backend_group.tags,
         Tags::from([
             ("elbv2.k8s.aws/cluster".into(), "mz-k8s".into()),
             ("elbv2.k8s.aws/resource".into(), "backend-sg".into())
         ])
     );
-    assert_eq!(network.backend_group.ingress, BTreeSet::new());
+    assert_eq!(backend_group.ingress, BTreeSet::new());
     let to_nodes = Permission {
         protocol: "tcp".into(),
         from_port: 30243,

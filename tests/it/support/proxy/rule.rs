@@ -123,6 +123,8 @@ pub enum Fault {
     Html { status: u16 },
     /// Not forwarded; a status without a body.
     Empty { status: u16 },
+    /// Not forwarded; XML of ours, for reads that the server does not know.
+    Answer { xml: String },
     /// Not forwarded; the connection ends without an answer.
     ResetBefore,
     /// Forwarded and carried out; the connection ends without an answer.
@@ -149,6 +151,7 @@ impl Fault {
             Fault::Throttle => "throttled".to_owned(),
             Fault::Html { status } => format!("{status} with a page"),
             Fault::Empty { status } => format!("{status} without a body"),
+            Fault::Answer { .. } => "answered in the server's place".to_owned(),
             Fault::ResetBefore => "reset before forwarding".to_owned(),
             Fault::ResetAfter => "reset after forwarding".to_owned(),
             Fault::Delay(time) => format!("delayed by {} ms", time.as_millis()),
@@ -172,6 +175,7 @@ impl Fault {
                 Some(response(*status, "text/html", page))
             }
             Fault::Empty { status } => Some(response(*status, "text/plain", String::new())),
+            Fault::Answer { xml } => Some(response(200, "text/xml", xml.clone())),
             Fault::ResetBefore | Fault::ResetAfter | Fault::Delay(_) | Fault::AnswerLate(_) => None,
         }
     }
