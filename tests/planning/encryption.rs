@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use albsync::{
     id::Arn,
+    manifest::annotation::options::MutualMode,
     model::{
         desired::Desired,
-        elb::{OidcClient, RuleAction, Tls, TlsSpec},
+        elb::{MutualAuthentication, OidcClient, RuleAction, Tls, TlsSpec},
         group::{SecretRef, Session},
     },
     plan::op::{Action, Cause},
@@ -239,4 +240,35 @@ fn a_secret_whose_sent_version_is_unknown_is_taken_as_sent() {
     assert_eq!(steps(&pass), [""; 0]);
     let pass = settle(&mut world, &signed_in("8"));
     assert_eq!(steps(&pass), ["modify rule"]);
+}
+
+#[test]
+fn client_certificates_stay_asked_for_until_they_are_switched_off() {
+    let with = |mode: Option<MutualMode>| {
+        let mut desired = encrypted(&["one"]);
+        let group = desired.groups.values_mut().next().unwrap();
+        let listener = group.listeners.values_mut().next().unwrap();
+        let tls = listener.spec.tls.as_mut().unwrap();
+        tls.mutual_authentication = mode.map(|mode| MutualAuthentication {
+            mode,
+            trust_store: None,
+            ignore_client_certificate_expiry: None,
+            advertise_trust_store_ca_names: None,
+        });
+        desired
+    };
+    let mode = |world: &World| tls(world).mutual_authentication.map(|it| it.mode);
+    let mut world = world_with(&["one"]);
+    settle(&mut world, &with(Some(MutualMode::Passthrough)));
+    assert_eq!(mode(&world), Some(MutualMode::Passthrough));
+    let pass = settle(&mut world, &with(None));
+    assert_eq!(steps(&pass), [""; 0], "what nobody says is left");
+    let pass = settle(&mut world, &with(Some(MutualMode::Off)));
+    assert_eq!(steps(&pass), ["modify HTTPS one"]);
+    assert_ne!(mode(&world), Some(MutualMode::Passthrough));
+    assert_eq!(
+        steps(&settle(&mut world, &with(None))),
+        [""; 0],
+        "off is off"
+    );
 }

@@ -343,15 +343,12 @@ fn what_is_asked_for_by_name_holds_its_group_too() {
 #[test]
 fn a_setting_that_is_not_served_holds_every_group() {
     type Set = fn(&mut Value);
-    let settings: [(&str, Set); 3] = [
+    let settings: [(&str, Set); 2] = [
         ("enableBackendSecurityGroup", |ingress| {
             ingress["enableBackendSecurityGroup"] = json!(false);
         }),
         ("ListenerRulesTagging", |ingress| {
             ingress["featureGates"]["ListenerRulesTagging"] = json!(false);
-        }),
-        ("EnhancedDefaultBehavior", |ingress| {
-            ingress["featureGates"]["EnhancedDefaultBehavior"] = json!(true);
         }),
     ];
     for (part, set) in settings {

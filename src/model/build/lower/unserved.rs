@@ -20,12 +20,10 @@ pub(in crate::model::build) enum Unserved {
     NoBackendGroup,
     /// Rules without tags could not be told from those that somebody made by hand.
     NoListenerTags,
-    /// Reserved capacity is not even read.
-    Resets,
 }
 
 impl Unserved {
-    pub(in crate::model::build) const ALL: [Self; 13] = [
+    pub(in crate::model::build) const ALL: [Self; 12] = [
         Self::Wafv2,
         Self::WafRegional,
         Self::Shield,
@@ -38,7 +36,6 @@ impl Unserved {
         Self::MultiCluster,
         Self::NoBackendGroup,
         Self::NoListenerTags,
-        Self::Resets,
     ];
 
     /// The part with the annotation or key that asks for it, as it stands before "not served yet".
@@ -60,7 +57,6 @@ impl Unserved {
                 "a cluster without shared backend security group (enableBackendSecurityGroup) is"
             }
             Self::NoListenerTags => "listeners and rules without tags (ListenerRulesTagging) are",
-            Self::Resets => "a reset of capacity and mutual TLS (EnhancedDefaultBehavior) is",
         }
     }
 
@@ -87,7 +83,6 @@ impl Unserved {
             }
             Self::NoBackendGroup => !settings.flags.enable_backend_security_group,
             Self::NoListenerTags => !settings.gates.listener_rules_tagging,
-            Self::Resets => settings.gates.enhanced_default_behavior,
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     manifest::annotation::{
-        options::{AuthType, OidcIdp},
+        options::{AuthType, MutualMode, OidcIdp},
         value::{self, IpAddressType},
     },
     model::{
@@ -148,6 +148,20 @@ fn https_has_a_default_certificate_others_and_a_policy() {
             mutual_authentication: None,
         })
     );
+}
+
+#[test]
+fn client_certificates_that_nobody_asks_for_are_left_or_switched_off_as_the_gate_says() {
+    let mutual = |is_open: bool| {
+        let group = group_with(|manifests, _, settings| {
+            https(manifests, &["arn:a"]);
+            settings.gates.enhanced_default_behavior = is_open;
+        });
+        let tls = group.listeners[&443].spec.tls.clone();
+        tls.unwrap().mutual_authentication.map(|it| it.mode)
+    };
+    assert_eq!(mutual(false), None);
+    assert_eq!(mutual(true), Some(MutualMode::Off));
 }
 
 #[test]

@@ -56,7 +56,6 @@ fn ask(part: Unserved, manifests: &mut Manifests, facts: &mut Facts, settings: &
         Unserved::MultiCluster => options.target_group.multi_cluster = Some(set(true)),
         Unserved::NoBackendGroup => settings.flags.enable_backend_security_group = false,
         Unserved::NoListenerTags => settings.gates.listener_rules_tagging = false,
-        Unserved::Resets => settings.gates.enhanced_default_behavior = true,
     }
 }
 
