@@ -90,6 +90,11 @@ impl Problem {
         }
     }
 
+    /// Whether it rejects what it belongs to.
+    pub fn is_grave(&self) -> bool {
+        self.severity == Severity::Problem
+    }
+
     pub fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
@@ -168,9 +173,7 @@ pub struct Checked<T> {
 impl<T> Checked<T> {
     /// Whether anything in it rejects.
     pub fn is_rejected(&self) -> bool {
-        self.problems
-            .iter()
-            .any(|problem| problem.severity == Severity::Problem)
+        self.problems.iter().any(Problem::is_grave)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     id::{RepoPath, StackId},
     manifest::{self, Manifests},
     model::{self, confine, facts::Facts},
-    problem::{self, Problem, Severity},
+    problem::{self, Problem},
     source::{SourceError, directory, git, snapshot::Snapshot},
 };
 
@@ -56,9 +56,7 @@ pub fn check(common: &Common, args: &CheckArgs) -> Result<Exit, CliError> {
         problems,
         held,
     } = inspect(args, config.as_ref())?;
-    let rejected = problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Problem);
+    let rejected = problems.iter().any(Problem::is_grave);
     match args.output {
         Output::Json => output::print_json(&json!({
             "files": files, "documents": documents, "rejected": rejected, "problems": problems,
@@ -100,11 +98,7 @@ pub fn inspect(args: &CheckArgs, config: Option<&Config>) -> Result<Findings, Cl
         Err(error) => match load::problem_of(&error) {
             Some(problem) => (Snapshot::default(), vec![problem]),
             None => {
-                return Err(
-                    CliError::usage(format!("{} cannot be read: {error}", args.target)).hint(
-                        "name a directory, or a commit of the repository that --repository names",
-                    ),
-                );
+                return Err(unreadable(&args.target, &error));
             }
         },
     };
@@ -161,7 +155,7 @@ fn text(problems: &[Problem], files: usize, documents: usize, held: &[StackId]) 
     let colour = output::colour();
     let mut text = String::new();
     for problem in problems {
-        let code = if problem.severity == Severity::Problem {
+        let code = if problem.is_grave() {
             output::RED
         } else {
             output::YELLOW
@@ -174,10 +168,7 @@ fn text(problems: &[Problem], files: usize, documents: usize, held: &[StackId]) 
             "{stack} would stay as it is, and the rest would go on (admission: group)\n"
         ));
     }
-    let wrong = problems
-        .iter()
-        .filter(|problem| problem.severity == Severity::Problem)
-        .count();
+    let wrong = problems.iter().filter(|problem| problem.is_grave()).count();
     let warnings = problems.len() - wrong;
     text.push_str(&format!(
         "{} in {}: {}, {}\n",
@@ -187,6 +178,12 @@ fn text(problems: &[Problem], files: usize, documents: usize, held: &[StackId]) 
         counted(warnings, "warning"),
     ));
     text
+}
+
+/// A target that is neither.
+pub(super) fn unreadable(target: &str, error: &SourceError) -> CliError {
+    CliError::usage(format!("{target} cannot be read: {error}"))
+        .hint("name a directory, or a commit of the repository that --repository names")
 }
 
 fn counted(count: usize, noun: &str) -> String {

@@ -24,7 +24,7 @@ use crate::{
         lbc,
         settings::Settings,
     },
-    problem::{self, Problem, Severity},
+    problem::{self, Problem},
     source::snapshot::Snapshot,
     yaml,
 };
@@ -88,7 +88,7 @@ pub fn render(common: &Common, args: &RenderArgs) -> Result<Exit, CliError> {
                 problems: vec![problem],
                 ..Rendered::default()
             },
-            None => return Err(CliError::usage(error.to_string())),
+            None => return Err(check::unreadable(&args.target, &error)),
         },
     };
     print(&rendered, args.output)?;
@@ -170,9 +170,7 @@ impl Rendered {
     }
 
     fn rejecting(&self) -> impl Iterator<Item = &Problem> + Clone {
-        self.problems
-            .iter()
-            .filter(|problem| problem.severity == Severity::Problem)
+        self.problems.iter().filter(|problem| problem.is_grave())
     }
 
     /// As `-o lbc` prints it.
@@ -196,7 +194,7 @@ pub fn of_files(
     let unread: BTreeSet<Option<&str>> = parsed
         .problems
         .iter()
-        .filter(|problem| problem.severity == Severity::Problem)
+        .filter(|problem| problem.is_grave())
         .map(|problem| problem.object.as_deref())
         .collect();
     let touches_all = unread

@@ -101,10 +101,7 @@ pub(super) fn read(
         overrides,
         reading: Reading {
             config: Config::default(),
-            unreadable: parsed
-                .problems
-                .iter()
-                .any(|problem| problem.severity == Severity::Problem),
+            unreadable: parsed.problems.iter().any(Problem::is_grave),
             problems: parsed.problems,
             places: BTreeMap::new(),
             keys: Vec::new(),

@@ -11,7 +11,7 @@ use crate::{
         history::{CommitState, RevisionUpdate},
         op::Held,
     },
-    problem::{Problem, Severity, codes},
+    problem::{Problem, codes},
     source::History,
 };
 
@@ -273,16 +273,14 @@ async fn check(
     raw: Loaded,
     in_force: Option<&Revision>,
 ) -> Result<Result<Checks, Vec<Problem>>, Stopped> {
-    let is_grave = |problem: &Problem| problem.severity == Severity::Problem;
     let previous: Option<PreviousSet> = cx.store.previous_set().map_err(Stopped::store)?;
     let in_force_digest = in_force
         .and_then(|revision| cx.store.revision(revision))
         .and_then(|record| record.digest);
     let mut found = raw.problems.clone();
-    found.extend(load::asked_anew(cx, &raw.desired));
-    found.extend(load::still_needed(cx, &raw.manifests, &raw.desired));
+    found.extend(load::blamed(cx, &raw.manifests, &raw.desired));
     loop {
-        let part = match found.iter().any(is_grave) {
+        let part = match found.iter().any(Problem::is_grave) {
             true => partial::admissible(cx, &raw, in_force, &found).await?,
             false => None,
         };
@@ -293,8 +291,8 @@ async fn check(
             &loaded.commit.trailers,
             &finish::limits(&cx.config),
         );
-        let fails =
-            found.iter().any(is_grave) && part.is_none() || guarded.problems.iter().any(is_grave);
+        let fails = found.iter().any(Problem::is_grave) && part.is_none()
+            || guarded.problems.iter().any(Problem::is_grave);
         set(cx, &raw.commit.revision, CommitState::Parsed)?;
         let mut problems = loaded.problems.clone();
         problems.extend(guarded.problems.iter().cloned());
@@ -304,7 +302,7 @@ async fn check(
             let (refused, unread, seen) =
                 world::dry_run(cx, &loaded.files, &loaded.manifests, &loaded.desired).await;
             looked = Some((unread, seen));
-            let refuses = refused.iter().any(is_grave);
+            let refuses = refused.iter().any(Problem::is_grave);
             if fails || refuses && refused.iter().all(|problem| found.contains(problem)) {
                 // All of them at once, also what the API server says for the first time.
                 found.extend(guarded.problems);

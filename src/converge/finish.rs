@@ -19,7 +19,7 @@ use crate::{
     daemon::schedule::Trigger,
     id::{Revision, StackId},
     model::{
-        desired::Desired,
+        desired::{Desired, Waiting},
         observed::{Gap, Observed},
         previous::PreviousSet,
     },
@@ -284,13 +284,21 @@ pub async fn finish(
         .any(|run| run.outcome.interrupted || run.outcome.replan);
     let held_back = |stack: &StackId| loaded.held_back.iter().any(|it| it.stack == *stack);
     let shared = !loaded.held_back.is_empty();
-    let waits = !desired.kept.is_empty()
-        || desired
-            .waiting
-            .iter()
-            .any(|wait| !(held_back(&wait.stack) || shared && wait.stack == StackId::Network))
+    let waiting: Vec<&Waiting> = desired
+        .waiting
+        .iter()
+        .filter(|wait| !(held_back(&wait.stack) || shared && wait.stack == StackId::Network))
+        .collect();
+    let waits =
+        !desired.kept.is_empty() || !waiting.is_empty() || !gaps.is_empty() || !held.is_empty();
+    // What only another commit can end is not tried again before one, or the next sweep.
+    let lasting = desired.lasting();
+    let may_end = !desired.kept.is_empty()
         || !gaps.is_empty()
-        || !held.is_empty();
+        || waiting.iter().any(|wait| !wait.lasts)
+        || held
+            .iter()
+            .any(|held| !(held.waits() && lasting.contains(&held.stack)));
 
     let ops = runs.iter().fold(OpCounts::default(), |sum, run| OpCounts {
         done: sum.done.saturating_add(run.outcome.done),
@@ -397,7 +405,7 @@ pub async fn finish(
     .await;
     Ok(if interrupted {
         PassEnd::Interrupted
-    } else if whole && !waits {
+    } else if whole && !may_end {
         PassEnd::Complete
     } else {
         PassEnd::Incomplete

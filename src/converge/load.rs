@@ -14,7 +14,7 @@ use crate::{
         settings::Settings,
     },
     plan::history::HeldBack,
-    problem::{self, Checked, Origin, Problem, Severity, codes},
+    problem::{self, Checked, Origin, Problem, codes},
     source::{
         Source, SourceError,
         snapshot::{Commit, Snapshot},
@@ -71,11 +71,7 @@ impl Loaded {
 
     /// Everything could be built: what is absent from it is really not wanted.
     pub fn is_sound(&self) -> bool {
-        self.gaps.is_empty()
-            && !self
-                .problems
-                .iter()
-                .any(|problem| problem.severity == Severity::Problem)
+        self.gaps.is_empty() && !self.problems.iter().any(Problem::is_grave)
     }
 }
 
@@ -161,9 +157,17 @@ pub fn build(cx: &Context, manifests: &Manifests, facts: &Facts) -> Checked<Desi
     })
 }
 
+/// What the commit itself is to blame for, where what was applied last is still there: a part that asks anew for what is
+/// gone, and what it takes away from its own Ingresses.
+pub fn blamed(cx: &Context, manifests: &Manifests, desired: &Desired) -> Vec<Problem> {
+    let mut problems = asked_anew(cx, desired);
+    problems.extend(still_needed(cx, manifests, desired));
+    problems
+}
+
 /// What a commit asks of groups for which facts are missing is a problem of it where it asks anew; where nothing of it
 /// changed, the cause is not in git (decisions 7 and 25 of the spec).
-pub fn asked_anew(cx: &Context, desired: &Desired) -> Vec<Problem> {
+fn asked_anew(cx: &Context, desired: &Desired) -> Vec<Problem> {
     if desired.kept.is_empty() {
         return Vec::new();
     }
@@ -190,7 +194,7 @@ pub fn asked_anew(cx: &Context, desired: &Desired) -> Vec<Problem> {
 }
 
 /// What a commit takes away from its own Ingresses.
-pub fn still_needed(cx: &Context, manifests: &Manifests, desired: &Desired) -> Vec<Problem> {
+fn still_needed(cx: &Context, manifests: &Manifests, desired: &Desired) -> Vec<Problem> {
     let mut problems = cx
         .store
         .read_applied(|applied| model::leaving::still_needed(manifests, desired, applied));

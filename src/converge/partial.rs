@@ -17,7 +17,7 @@ use crate::{
         digest::digest,
     },
     plan::{history::HeldBack, op},
-    problem::{self, Checked, Origin, Problem, Severity},
+    problem::{self, Checked, Origin, Problem},
     source::SourceError,
 };
 
@@ -202,7 +202,7 @@ pub fn settle(
     let held = held_of(held_back);
     for problem in confine::drop_held(&mut built.problems, &held, manifests, manifests) {
         // It was good when it came into force: facts have changed, and it waits with what it has (decision 7 of the spec).
-        if problem.severity == Severity::Problem {
+        if problem.is_grave() {
             tracing::warn!(place = %problem.origin, code = %problem.code, "a held part cannot be built now: {problem}");
         }
     }
@@ -318,10 +318,8 @@ fn held_of(held_back: &[HeldBack]) -> Held {
 }
 
 fn rejecting(problems: &[Problem]) -> Vec<Problem> {
-    let of_weight = problems
-        .iter()
-        .filter(|problem| problem.severity == Severity::Problem);
-    of_weight.cloned().collect()
+    let grave = problems.iter().filter(|problem| problem.is_grave());
+    grave.cloned().collect()
 }
 
 /// Pins the commits that parts are taken from, whatever the server does to its history (gitops G23).

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{Context, Stopped, admission, finish, load, partial, tell, world};
 use crate::{
+    config::Config,
     daemon::schedule::Trigger,
     id::{RepoPath, ResourceId, Revision},
     manifest,
@@ -22,6 +23,7 @@ use crate::{
         observed::Gap,
         previous::PreviousSet,
         quota::Peaks,
+        settings::Checks,
     },
     plan::{
         Inputs, guard,
@@ -30,7 +32,7 @@ use crate::{
         peak,
         render::{self, Tone},
     },
-    problem::{self, Checked, Problem, Severity, codes},
+    problem::{self, Checked, Problem, codes},
     report::text::paint,
     source::snapshot::Snapshot,
     store,
@@ -52,6 +54,9 @@ pub enum PreviewTarget {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Preview {
     pub revision: Option<Revision>,
+    /// Whose checks held; absent in the answer of a daemon that knows its own alone.
+    #[serde(default)]
+    pub checks: Option<Checks>,
     pub problems: Vec<Problem>,
     /// With Secrets masked.
     pub plans: Vec<Plan>,
@@ -208,6 +213,32 @@ impl PreviewError {
     }
 }
 
+/// The same under these checks, if any, in place of the configured ones; what later passes work with is left as it is.
+///
+/// # Errors
+/// As those of [`preview`].
+pub async fn under(
+    cx: &Context,
+    target: PreviewTarget,
+    checks: Option<Checks>,
+) -> Result<Preview, PreviewError> {
+    let mut config = Config::clone(&cx.config);
+    let Some(checks) = checks.filter(|checks| *checks != config.checks.mode) else {
+        return preview(cx, target).await;
+    };
+    config.checks.mode = checks;
+    let beside = Context {
+        config: Arc::new(config),
+        source: Arc::clone(&cx.source),
+        aws: Arc::clone(&cx.aws),
+        cluster: Arc::clone(&cx.cluster),
+        store: cx.store.clone(),
+        reporter: cx.reporter.clone(),
+        world: cx.world.beside(),
+    };
+    preview(&beside, target).await
+}
+
 /// Plans a target against the world as it is.
 ///
 /// # Errors
@@ -267,6 +298,7 @@ pub async fn preview(cx: &Context, target: PreviewTarget) -> Result<Preview, Pre
     let unknown = unknown(&desired, &placeholders);
     let mut preview = Preview {
         revision,
+        checks: Some(cx.config.checks.mode),
         problems,
         plans: Vec::new(),
         held,
@@ -420,8 +452,7 @@ async fn build_parts(
     let built = partial::settle(built, &manifests, &held_back, &older);
     problem::merge(&mut problems, built.problems);
     let desired = built.value;
-    problems.extend(load::asked_anew(cx, &desired));
-    problems.extend(load::still_needed(cx, &manifests, &desired));
+    problems.extend(load::blamed(cx, &manifests, &desired));
     let (refused, unasked, looked) = world::dry_run(cx, files, &manifests, &desired).await;
     problems.extend(refused);
     Built {
@@ -437,9 +468,7 @@ async fn build_parts(
 }
 
 fn grave(problems: &[Problem]) -> bool {
-    problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Problem)
+    problems.iter().any(Problem::is_grave)
 }
 
 /// What will not fit the account's limits, in place of what was said of them when only the end was known.
@@ -472,6 +501,7 @@ fn waiting(desired: &Desired) -> Vec<Waiting> {
         stack: kept.stack.clone(),
         origin: kept.problem.origin.clone(),
         reason: format!("{}: {}", kept.what(), kept.problem.message),
+        lasts: false,
     });
     desired.waiting.iter().cloned().chain(kept).collect()
 }

@@ -50,7 +50,7 @@ pub struct World {
     groups: Mutex<group::cache::Cache>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     vpc_id: String,
     identity: Option<Identity>,
@@ -79,6 +79,7 @@ struct State {
     ops: OpCounts,
 }
 
+#[derive(Clone)]
 struct KeptFacts {
     facts: Facts,
     /// What was asked for.
@@ -98,6 +99,16 @@ impl World {
                 must_scan,
                 ..State::default()
             }),
+        }
+    }
+
+    /// What is known now, for a look under other settings: nothing of that look gets into this one.
+    pub fn beside(&self) -> Self {
+        Self {
+            documents: Mutex::default(),
+            earlier: Mutex::default(),
+            groups: Mutex::default(),
+            state: Mutex::new(self.state().clone()),
         }
     }
 

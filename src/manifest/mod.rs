@@ -202,7 +202,7 @@ pub fn live_params(name: &str, spec: &Value) -> Result<IngressClassParams, Strin
     let params = ingress::params(&Field::root(tree.root()), &metadata, &mut report);
     let is_grave = |problem: &&Problem| {
         let beyond_lbc = codes::code(&problem.code).is_some_and(|code| code.beyond_lbc);
-        problem.severity == Severity::Problem && !beyond_lbc
+        problem.is_grave() && !beyond_lbc
     };
     match report.problems.iter().find(is_grave) {
         Some(problem) => Err(problem.message.clone()),

@@ -66,6 +66,27 @@ impl Kept {
 }
 
 impl Desired {
+    /// Stacks that wait for another commit or configuration alone; what all balancers share among them, where it keeps
+    /// permissions for the sake of such groups only.
+    pub fn lasting(&self) -> BTreeSet<StackId> {
+        let lasting = self.waiting.iter().filter(|wait| wait.lasts);
+        let mut stacks: BTreeSet<StackId> = lasting.map(|wait| wait.stack.clone()).collect();
+        let of_groups: BTreeSet<String> = stacks
+            .iter()
+            .filter_map(|stack| match stack {
+                StackId::Group(id) => Some(group_waits(id)),
+                _ => None,
+            })
+            .collect();
+        if let Some(network) = &self.network
+            && !network.hold_revokes.is_empty()
+            && network.hold_revokes.is_subset(&of_groups)
+        {
+            stacks.insert(StackId::Network);
+        }
+        stacks
+    }
+
     /// A stack that was not built though git holds it, for another reason than a fact: it waits, and so does what it shares
     /// with others.
     pub fn set_aside(&mut self, stack: &StackId, origin: &Origin, reason: &str) {
@@ -73,10 +94,11 @@ impl Desired {
             stack: stack.clone(),
             origin: origin.clone(),
             reason: reason.to_owned(),
+            lasts: false,
         };
         let waits = |desired: &Self, stack| desired.waiting.iter().any(|it| it.stack == stack);
         if let StackId::Group(id) = stack {
-            let reason = format!("group {id} waits");
+            let reason = group_waits(id);
             let network_waits = waits(self, StackId::Network);
             match &mut self.network {
                 Some(network) => drop(network.hold_revokes.insert(reason)),
@@ -93,12 +115,20 @@ impl Desired {
     }
 }
 
+/// Why what all balancers share waits.
+pub fn group_waits(id: &str) -> String {
+    format!("group {id} waits")
+}
+
 /// A stack that waits for a fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
     pub stack: StackId,
     pub origin: Origin,
     pub reason: String,
+    /// No look-up will ever end it, only another commit or configuration: it asks for what is not served yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lasts: bool,
 }
 
 /// One Ingress group: one balancer and all that hangs on it.
@@ -122,6 +152,14 @@ pub struct GroupStack {
 pub struct Member {
     pub reference: ObjectRef,
     pub origin: Origin,
+}
+
+impl Member {
+    /// `namespace/name`.
+    pub fn key(&self) -> String {
+        let namespace = self.reference.namespace.as_deref().unwrap_or_default();
+        format!("{namespace}/{}", self.reference.name)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

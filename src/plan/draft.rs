@@ -309,7 +309,10 @@ impl<'a> Draft<'a> {
             stack,
             code::WAITING,
             format!("{}: {}", waiting.origin, waiting.reason),
-            "goes on by itself once the fact is there; what was applied last stays",
+            match waiting.lasts {
+                true => "leave it out until it is served; what was applied last stays",
+                false => "goes on by itself once the fact is there; what was applied last stays",
+            },
         );
         true
     }

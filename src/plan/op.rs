@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::draft::code;
 use crate::{
     id::{
         Arn, Generation, ObjectRef, OpId, ResourceId, Revision, RoleName, SecurityGroupId, StackId,
@@ -127,6 +128,13 @@ pub struct Held {
     pub message: String,
     /// What releases it.
     pub release: String,
+}
+
+impl Held {
+    /// Held for the sake of a stack that waits ([`crate::model::desired::Waiting`]) and keeps what it uses.
+    pub fn waits(&self) -> bool {
+        [code::WAITING, code::STILL_IN_USE].contains(&self.code.as_str())
+    }
 }
 
 /// A foreign part on one of our resources.

@@ -14,7 +14,7 @@ use crate::{
         op::{Action, Cause, Difference, Held, Op, Plan},
         record::{FailedOp, Outcome},
     },
-    problem::{Problem, Severity},
+    problem::Problem,
 };
 
 /// The API server refuses messages over 1,024 bytes.
@@ -109,7 +109,7 @@ pub fn of_problems(
         .filter_map(|subject| {
             let own: Vec<&Problem> = problems
                 .iter()
-                .filter(|it| it.severity == Severity::Problem && is_about(it, subject))
+                .filter(|it| it.is_grave() && is_about(it, subject))
                 .collect();
             (!own.is_empty()).then(|| rejected(subject, revision, &own))
         })

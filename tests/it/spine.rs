@@ -1,8 +1,11 @@
 //! What a pass owes to the next one, and what is said of a commit that is not let in; on a world in memory.
 
-use albsync::{converge::PassEnd, daemon::schedule::Trigger};
+use albsync::{converge::PassEnd, daemon::schedule::Trigger, id::StackId};
 
-use crate::golden::world::World;
+use crate::{
+    golden::world::World,
+    tree::{BLOG, FEED, SHOP, Tree, ingress, paths},
+};
 
 fn tutorial() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tutorial")
@@ -72,4 +75,49 @@ fn the_plan_of_an_emptied_repository_is_a_refusal_and_not_a_list_of_deletes() {
     let codes: Vec<&str> = preview.problems.iter().map(|it| &*it.code).collect();
     assert_eq!(codes, ["empty-desired-state"]);
     assert!(!preview.has_changes());
+}
+
+#[test]
+fn what_is_not_served_yet_is_not_tried_again_before_another_commit() {
+    let world = World::new();
+    let tree = Tree::new();
+    let first = tree.commit(&world);
+    assert_eq!(world.pass(Trigger::Start, &first), PassEnd::Complete);
+    let acl = "    alb.ingress.kubernetes.io/wafv2-acl-arn: \
+               arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/a/b\n";
+    let held = tree.with(
+        "blog.yaml",
+        ingress("blog", "blog", "blog", &["/blog", "/new"], acl),
+    );
+    let tip = held.commit(&world);
+    world.forget_writes();
+    assert_eq!(world.pass(Trigger::Commit, &tip), PassEnd::Complete);
+    assert_eq!(paths(&world, "blog"), BLOG, "it keeps what it has");
+    let status = world.cx.reporter.status();
+    let blog = StackId::Group("blog".to_owned());
+    assert!(
+        status
+            .waits
+            .iter()
+            .any(|it| it.stack == blog && it.reason.contains("not served yet")),
+        "{:#?}",
+        status.waits
+    );
+    assert_eq!(
+        status.in_force.map(|it| it.state.to_string()),
+        Some("Degraded".to_owned()),
+        "nobody takes it for done"
+    );
+
+    // What may end by itself beside it is tried again.
+    world.aws.edit(|state| state.rules.clear());
+    world.aws.refuse_next("CreateRule", "AccessDenied");
+    assert_eq!(world.pass(Trigger::Sweep, &tip), PassEnd::Incomplete);
+    assert_eq!(world.pass(Trigger::Retry, &tip), PassEnd::Complete);
+    assert_eq!(paths(&world, "shop"), SHOP);
+
+    let served = tree.with_feed().commit(&world);
+    assert_eq!(world.pass(Trigger::Commit, &served), PassEnd::Complete);
+    assert_eq!(paths(&world, "blog"), FEED);
+    assert_eq!(world.cx.reporter.status().waits, []);
 }

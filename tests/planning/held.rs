@@ -128,6 +128,7 @@ fn a_group_that_waits_for_a_fact_keeps_what_it_has() {
         stack: StackId::Group("default/shop".to_owned()),
         origin: origin("shop.yaml", 3),
         reason: "Service default/one has no node port yet".to_owned(),
+        lasts: false,
     });
     world.aws.forget_calls();
     let before = world.applied.resources.clone();

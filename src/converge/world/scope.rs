@@ -24,7 +24,7 @@ use crate::{
     },
     observe,
     plan::op::Action,
-    problem::{Problem, Severity},
+    problem::Problem,
     source::snapshot::Snapshot,
 };
 
@@ -130,18 +130,11 @@ pub async fn rebuild(cx: &Context, loaded: &Loaded, runs: &[Run]) -> (Desired, A
     let built = load::build(cx, &loaded.manifests, &facts);
     let built = partial::settle(built, &loaded.manifests, &loaded.held_back, &loaded.older);
     // Warnings keep nothing from being built, and were told when the commit was judged.
-    let problems = built
-        .problems
-        .iter()
-        .filter(|problem| problem.severity == Severity::Problem);
+    let problems = built.problems.iter().filter(|problem| problem.is_grave());
     for problem in problems {
         tracing::warn!(place = %problem.origin, code = %problem.code, "cannot be built now: {problem}");
     }
-    let sound = gaps.is_empty()
-        && !built
-            .problems
-            .iter()
-            .any(|problem| problem.severity == Severity::Problem);
+    let sound = gaps.is_empty() && !built.problems.iter().any(Problem::is_grave);
     (built.value, Arc::new(facts), sound)
 }
 

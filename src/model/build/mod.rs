@@ -172,6 +172,8 @@ impl<'a> Report<'a> {
 struct Wait {
     origin: Origin,
     reason: String,
+    /// As [`Waiting::lasts`].
+    lasts: bool,
 }
 
 impl Wait {
@@ -179,6 +181,15 @@ impl Wait {
         Self {
             origin: origin.clone(),
             reason: reason.into(),
+            lasts: false,
+        }
+    }
+
+    /// The same for what no look-up ends.
+    fn lasting(self) -> Self {
+        Self {
+            lasts: true,
+            ..self
         }
     }
 
@@ -192,6 +203,7 @@ impl Wait {
 fn waiting(stack: StackId, mut waits: Vec<Wait>) -> Option<Waiting> {
     waits.sort();
     let origin = waits.first()?.origin.clone();
+    let lasts = waits.iter().any(|wait| wait.lasts);
     let mut reasons: Vec<String> = Vec::new();
     for wait in waits {
         if !reasons.contains(&wait.reason) {
@@ -202,6 +214,7 @@ fn waiting(stack: StackId, mut waits: Vec<Wait>) -> Option<Waiting> {
         stack,
         origin,
         reason: reasons.join("; "),
+        lasts,
     })
 }
 

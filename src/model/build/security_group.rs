@@ -11,7 +11,7 @@ use super::{
 use crate::{
     id::{SecurityGroupId, StackId},
     model::{
-        desired::{Desired, NetworkStack, Ref},
+        desired::{Desired, NetworkStack, Ref, group_waits},
         facts::Facts,
         net::SecurityGroupSpec,
         settings::Settings,
@@ -33,7 +33,10 @@ pub(super) fn build_network(
         .waiting
         .iter()
         .filter_map(|wait| match &wait.stack {
-            StackId::Group(id) => Some(Wait::new(&wait.origin, format!("group {id} waits"))),
+            StackId::Group(id) => Some(Wait {
+                lasts: wait.lasts,
+                ..Wait::new(&wait.origin, group_waits(id))
+            }),
             _ => None,
         })
         .collect();

@@ -95,7 +95,7 @@ impl Lower<'_> {
             .filter(|unserved| unserved.is_asked(self))
             .map(|unserved| {
                 let reason = format!("{} not served yet", unserved.part());
-                Wait::new(self.origin, reason)
+                Wait::new(self.origin, reason).lasting()
             })
             .collect()
     }
