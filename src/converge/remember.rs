@@ -1,6 +1,6 @@
 //! What must still be known when account or cluster no longer say it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use super::{Context, Stopped, load::Loaded};
 use crate::{
@@ -14,6 +14,29 @@ use crate::{
         observed::Observed,
     },
 };
+
+/// Whether groups were built on parameters of classes that only the cluster held.
+pub fn class_params(cx: &Context) -> bool {
+    cx.store.read_applied(|applied| {
+        let mut all = applied.stacks.values().filter_map(|it| it.grounds.as_ref());
+        all.any(|grounds| !grounds.ingress_class_params.is_empty())
+    })
+}
+
+/// The facts with the classes and parameters that are gone: what groups needed by them is to be looked up all the same,
+/// for these groups stay.
+pub fn with_gone_classes<'a>(cx: &Context, facts: &'a Facts) -> Cow<'a, Facts> {
+    let mut facts = Cow::Borrowed(facts);
+    cx.store.read_applied(|applied| {
+        let all = applied.stacks.values();
+        for grounds in all.filter_map(|it| it.grounds.as_ref()) {
+            if grounds.misses_classes(&facts) {
+                grounds.fill_classes(facts.to_mut(), Trust::Present);
+            }
+        }
+    });
+    facts
+}
 
 /// Keeps the facts that groups were built on, for the day when they are gone: of the groups that were looked at and are
 /// applied as they are wanted.

@@ -56,6 +56,11 @@ impl Ingress {
         format!("{}/{}", self.namespace, self.name)
     }
 
+    /// Whether the cluster's default class is its class.
+    pub fn names_no_class(&self) -> bool {
+        self.class_name.is_none() && self.class_annotation.is_none()
+    }
+
     /// The backends of its rules and its default, then those that its actions forward to, each with its place.
     pub fn named_backends(&self) -> impl Iterator<Item = NamedBackend<'_>> {
         let paths = self.rules.iter().flat_map(|rule| &rule.paths);
@@ -522,8 +527,24 @@ fn too_long(origin: Origin, name: &str, ours: &mut Report) {
     );
 }
 
-/// The same path under the same host twice: ALB asks the first rule only. Prefix `/a/` and `/a` match alike.
+/// The same path under the same host twice: ALB asks the first rule only.
 fn duplicate_paths(ingress: &Ingress, ours: &mut Report) {
+    for (path, first) in repeated_paths(ingress) {
+        ours.add(
+            Problem::new(
+                codes::DUPLICATE_PATH,
+                path.origin.clone(),
+                format!("the path \"{}\" stands twice under one host", path.path),
+            )
+            .hint("the second never matches; remove one")
+            .also(first.clone()),
+        );
+    }
+}
+
+/// Paths that stand under the same host before, with the first place. Prefix `/a/` and `/a` match alike.
+pub fn repeated_paths(ingress: &Ingress) -> Vec<(&IngressPath, &Origin)> {
+    let mut found = Vec::new();
     let mut seen: BTreeMap<(String, u8, &str), &Origin> = BTreeMap::new();
     for rule in &ingress.rules {
         let host = rule.host.as_ref().map_or("", |host| host.value.as_str());
@@ -534,19 +555,11 @@ fn duplicate_paths(ingress: &Ingress, ours: &mut Report) {
                 PathType::ImplementationSpecific => (2, path.path.as_str()),
             };
             let key = (host.to_ascii_lowercase(), rank, text);
-            if let Some(first) = seen.get(&key) {
-                ours.add(
-                    Problem::new(
-                        codes::DUPLICATE_PATH,
-                        path.origin.clone(),
-                        format!("the path \"{}\" stands twice under one host", path.path),
-                    )
-                    .hint("the second never matches; remove one")
-                    .also((*first).clone()),
-                );
-            } else {
-                seen.insert(key, &path.origin);
+            match seen.get(&key) {
+                Some(first) => found.push((path, *first)),
+                None => drop(seen.insert(key, &path.origin)),
             }
         }
     }
+    found
 }

@@ -13,7 +13,7 @@ use crate::{
     id::{ObjectKey, StackId},
     manifest::{Ingress, Manifests},
     model::{desired::Member, facts::needs},
-    problem::{Origin, Problem, Severity, codes},
+    problem::{Origin, Problem, codes},
 };
 
 mod parts;
@@ -55,7 +55,7 @@ pub fn confine(
     let mut held = Held::new();
     let mut of_the_whole = Vec::new();
     for problem in problems {
-        if problem.severity != Severity::Problem {
+        if !problem.is_grave() {
             continue;
         }
         let stacks = stacks(problem, &now, &before);
@@ -121,6 +121,8 @@ pub struct Uses {
     pub objects: BTreeSet<ObjectKey>,
     /// Target groups of the user's, by name.
     pub target_groups: BTreeSet<String>,
+    /// Some of them names no class, so the default one is theirs.
+    pub unclassed: bool,
 }
 
 /// What the Ingresses of a commit name, for many groups.
@@ -145,6 +147,11 @@ impl<'a> Naming<'a> {
         self.uses.has_class(name)
     }
 
+    /// Whether git holds such parameters of classes.
+    pub fn has_params(&self, name: &str) -> bool {
+        self.uses.has_params(name)
+    }
+
     pub fn uses(&self, members: &[Member]) -> Uses {
         let mut uses = Uses::default();
         for member in members {
@@ -154,18 +161,32 @@ impl<'a> Naming<'a> {
                 self.uses.add(ingress, &mut uses.objects);
                 let named = needs::named_target_groups(&ingress.options);
                 uses.target_groups.extend(named);
+                uses.unclassed |= ingress.names_no_class();
             }
         }
         uses
     }
 }
 
-/// The documents of these groups alone.
-pub fn groups(ids: &BTreeSet<&str>, manifests: &Manifests) -> Manifests {
+/// The documents of these groups alone. `members`: their Ingresses that git alone would not know for such, as
+/// `namespace/name`.
+pub fn groups(
+    ids: &BTreeSet<&str>,
+    members: &BTreeSet<String>,
+    manifests: &Manifests,
+) -> Manifests {
     let parts = Parts::of(manifests);
-    let of_groups = parts
-        .stacks()
-        .filter(|stack| matches!(stack, StackId::Group(id) if ids.contains(id.as_str())));
+    let is_member = |key: &ObjectKey| {
+        kind(key) == INGRESS
+            && key.namespace.as_ref().is_some_and(|namespace| {
+                let key = format!("{namespace}/{}", key.name);
+                members.contains(&key)
+            })
+    };
+    let of_groups = parts.stacks().filter(|stack| {
+        matches!(stack, StackId::Group(id) if ids.contains(id.as_str()))
+            || parts.own(stack).any(is_member)
+    });
     let keys: BTreeSet<&ObjectKey> = of_groups
         .flat_map(|stack| parts.own(stack).chain(parts.uses(stack)))
         .collect();

@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     confine::{Naming, Uses},
-    desired::{GroupStack, Ref},
+    desired::{GroupStack, Member, Ref},
     facts::{
-        CertificateFact, ClassFact, Facts, NamedArn, SecretFact, SecurityGroupFact, ServiceFact,
-        Subnet,
+        CertificateFact, ClassFact, Facts, NamedArn, ParamsFact, SecretFact, SecurityGroupFact,
+        ServiceFact, Subnet,
     },
 };
 use crate::id::SecurityGroupId;
@@ -28,6 +28,9 @@ const ISSUED: &str = "ISSUED";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Grounds {
+    /// Its Ingresses, as `namespace/name`: which group one belongs to may depend on a class that is gone.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub members: BTreeSet<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub services: BTreeMap<String, ServiceFact>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -45,6 +48,37 @@ pub struct Grounds {
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ingress_classes: BTreeMap<String, ClassFact>,
+    #[serde(with = "as_written", skip_serializing_if = "BTreeMap::is_empty")]
+    pub ingress_class_params: BTreeMap<String, ParamsFact>,
+}
+
+/// Parameters of classes as the cluster wrote them; they are read once more.
+mod as_written {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+    use serde_json::Value;
+
+    use super::ParamsFact;
+
+    pub fn serialize<S: Serializer>(
+        params: &BTreeMap<String, ParamsFact>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(params.iter().map(|(name, fact)| (name, &fact.spec)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, ParamsFact>, D::Error> {
+        let specs = BTreeMap::<String, Value>::deserialize(deserializer)?.into_iter();
+        Ok(specs
+            .map(|(name, spec)| {
+                let fact = ParamsFact::new(&name, spec);
+                (name, fact)
+            })
+            .collect())
+    }
 }
 
 /// How far the facts of the moment are believed.
@@ -62,6 +96,7 @@ impl Grounds {
         let Uses {
             objects: uses,
             target_groups,
+            unclassed,
         } = naming.uses(&stack.members);
         let named = |kind: &'static str| {
             let keys = uses.iter().filter(move |key| key.kind == kind);
@@ -85,7 +120,25 @@ impl Grounds {
                 Ref::Output(_) => None,
             })
             .collect();
+        let ingress_classes: BTreeMap<String, ClassFact> = {
+            let names = named("IngressClass").filter(|name| !naming.has_class(name));
+            let mut classes = pick(facts.ingress_classes.as_ref(), names);
+            let in_cluster = facts.ingress_classes.iter().flatten();
+            let default = in_cluster
+                .filter(|(name, class)| unclassed && class.is_default && !naming.has_class(name));
+            classes.extend(default.map(|(name, class)| (name.clone(), class.clone())));
+            classes
+        };
+        let of_classes = ingress_classes.values();
+        let of_classes =
+            of_classes.filter_map(|class| Some(class.parameters.as_ref()?.name.clone()));
+        let params: BTreeSet<String> = named("IngressClassParams")
+            .chain(of_classes)
+            .filter(|name| !naming.has_params(name))
+            .collect();
+        let members = stack.members.iter();
         Self {
+            members: members.map(Member::key).collect(),
             services: pick(facts.services.as_deref(), named("Service")),
             certificates: some(&facts.certificates, |it| arns.contains(it.arn.as_str())),
             subnets: some(&facts.subnets, |it| {
@@ -95,11 +148,27 @@ impl Grounds {
             target_groups: some(&facts.target_groups, |it| target_groups.contains(&it.name)),
             secrets: pick(facts.secrets.as_ref(), named("Secret")),
             namespaces: pick(facts.namespaces.as_ref(), named("Namespace")),
-            ingress_classes: {
-                let names = named("IngressClass").filter(|name| !naming.has_class(name));
-                pick(facts.ingress_classes.as_ref(), names)
-            },
+            ingress_class_params: pick(facts.ingress_class_params.as_ref(), params.into_iter()),
+            ingress_classes,
         }
+    }
+
+    /// Whether classes or their parameters are gone.
+    pub fn misses_classes(&self, facts: &Facts) -> bool {
+        misses(facts.ingress_classes.as_ref(), &self.ingress_classes)
+            || misses(
+                facts.ingress_class_params.as_ref(),
+                &self.ingress_class_params,
+            )
+    }
+
+    /// [`Self::fill`] for classes and their parameters alone.
+    pub fn fill_classes(&self, facts: &mut Facts, trust: Trust) {
+        let past = trust == Trust::Past;
+        let classes = facts.ingress_classes.as_mut();
+        fill_map(classes, &self.ingress_classes, past);
+        let params = facts.ingress_class_params.as_mut();
+        fill_map(params, &self.ingress_class_params, past);
     }
 
     /// Adds to the facts of the moment what is gone from them. What was not read stays unread: that is not gone.
@@ -113,8 +182,7 @@ impl Grounds {
         }
         fill_map(facts.secrets.as_mut(), &self.secrets, false);
         fill_map(facts.namespaces.as_mut(), &self.namespaces, past);
-        let classes = facts.ingress_classes.as_mut();
-        fill_map(classes, &self.ingress_classes, past);
+        self.fill_classes(facts, trust);
         // One that has expired is as good as gone.
         fill_list(
             &mut facts.certificates,
@@ -141,6 +209,11 @@ impl Grounds {
             |_| past,
         );
     }
+}
+
+/// Whether some of what was is gone; what was not read is not.
+fn misses<T>(now: Option<&BTreeMap<String, T>>, past: &BTreeMap<String, T>) -> bool {
+    now.is_some_and(|now| past.keys().any(|key| !now.contains_key(key)))
 }
 
 fn pick<T: Clone>(

@@ -1,57 +1,130 @@
-//! Services that a commit takes out of git, and so out of the cluster, while one of its Ingresses still routes to them.
+//! What a commit takes out of git, and so out of the cluster, while one of its Ingresses still needs it: Services that it
+//! routes to, its class, and that class's parameters.
 
 use std::collections::BTreeSet;
 
 use super::{applied::Applied, desired::Desired};
 use crate::{
-    id::ObjectKey,
-    manifest::{Manifests, ingress::NamedBackend},
-    problem::{Problem, codes},
+    manifest::{Ingress, Manifests, ingress::NamedBackend},
+    problem::{Origin, Problem, codes},
 };
 
 /// The cluster still has such a Service when the commit is judged; a moment later it would be pruned (decision 25 of the
 /// spec: a commit whose Ingress names a Service that will not be there is refused).
 pub fn still_needed(manifests: &Manifests, desired: &Desired, applied: &Applied) -> Vec<Problem> {
-    let inventory = applied.inventory.iter();
-    let mut leaving: BTreeSet<(&str, &str)> = inventory
-        .filter(|(key, object)| is_service(key) && !object.keep)
-        .filter_map(|(key, _)| Some((key.namespace.as_deref()?, key.name.as_str())))
-        .collect();
-    for service in &manifests.services {
-        let reference = &service.reference;
-        leaving.remove(&(reference.namespace.as_str(), reference.name.as_str()));
-    }
-    if leaving.is_empty() {
+    let leaving = Leaving::of(manifests, applied);
+    if leaving.is_nothing() {
         return Vec::new();
     }
     let members = desired.groups.values().flat_map(|group| &group.members);
-    let ours: BTreeSet<String> = members.map(|member| member.reference.to_string()).collect();
-    let mut problems = Vec::new();
-    for ingress in &manifests.ingresses {
-        let object = format!("Ingress {}", ingress.key());
-        if !ours.contains(&object) {
-            continue;
-        }
-        for NamedBackend { name, origin, .. } in ingress.named_backends().filter(|it| !it.is_action)
-        {
-            if !leaving.contains(&(ingress.namespace.as_str(), name)) {
-                continue;
-            }
-            let message = format!(
-                "Service `{name}` is no longer in git, so it would be deleted from the cluster while this backend routes \
-                 to it, in namespace `{}`",
-                ingress.namespace
-            );
-            let problem = Problem::new(codes::UNKNOWN_SERVICE, origin.clone(), message);
-            problems.push(problem.of(object.clone()).hint(
-                "keep the Service until nothing routes to it; or keep it in the cluster: give it albsync.dev/prune: \
-                 disabled in one commit, and remove it in the next",
-            ));
-        }
-    }
-    problems
+    let ours: BTreeSet<String> = members.map(|member| member.key()).collect();
+    let ingresses = manifests.ingresses.iter();
+    ingresses
+        .filter(|ingress| ours.contains(&ingress.key()))
+        .flat_map(|ingress| {
+            let services = leaving.services_of(ingress);
+            services
+                .into_iter()
+                .chain(leaving.class_of(ingress, manifests))
+        })
+        .collect()
 }
 
-fn is_service(key: &ObjectKey) -> bool {
-    key.group.is_empty() && key.kind == "Service"
+/// Objects of the cluster that would be pruned, by name.
+#[derive(Default)]
+struct Leaving<'a> {
+    services: BTreeSet<(&'a str, &'a str)>,
+    classes: BTreeSet<&'a str>,
+    params: BTreeSet<&'a str>,
+}
+
+impl<'a> Leaving<'a> {
+    fn of(manifests: &'a Manifests, applied: &'a Applied) -> Self {
+        let mut leaving = Self::default();
+        for (key, _) in applied.inventory.iter().filter(|(_, object)| !object.keep) {
+            let name = key.name.as_str();
+            match (key.group.as_str(), key.kind.as_str(), &key.namespace) {
+                ("", "Service", Some(namespace)) => {
+                    leaving.services.insert((namespace.as_str(), name));
+                }
+                ("networking.k8s.io", "IngressClass", _) => {
+                    leaving.classes.insert(name);
+                }
+                ("elbv2.k8s.aws", "IngressClassParams", _) => {
+                    leaving.params.insert(name);
+                }
+                _ => {}
+            }
+        }
+        for service in &manifests.services {
+            let reference = &service.reference;
+            let key = (reference.namespace.as_str(), reference.name.as_str());
+            leaving.services.remove(&key);
+        }
+        for class in &manifests.classes {
+            leaving.classes.remove(class.name.as_str());
+        }
+        for params in &manifests.params {
+            leaving.params.remove(params.name.as_str());
+        }
+        leaving
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.services.is_empty() && self.classes.is_empty() && self.params.is_empty()
+    }
+
+    fn services_of(&self, ingress: &Ingress) -> Vec<Problem> {
+        let namespace = ingress.namespace.as_str();
+        let backends = ingress.named_backends().filter(|it| !it.is_action);
+        let needed = backends.filter(|it| self.services.contains(&(namespace, it.name)));
+        needed
+            .map(|NamedBackend { name, origin, .. }| {
+                let message = format!(
+                    "Service `{name}` is no longer in git, so it would be deleted from the cluster while this backend \
+                     routes to it, in namespace `{namespace}`"
+                );
+                problem(codes::UNKNOWN_SERVICE, origin, message, ingress)
+                    .hint(hint("the Service until nothing routes to it"))
+            })
+            .collect()
+    }
+
+    /// Of the class that it names, or of that class's parameters.
+    fn class_of(&self, ingress: &Ingress, manifests: &Manifests) -> Option<Problem> {
+        let wanted = ingress.class_name.as_ref()?;
+        let name = wanted.value.as_str();
+        if self.classes.contains(name) {
+            let message = format!(
+                "IngressClass `{name}` is no longer in git, so it would be deleted from the cluster while this Ingress is \
+                 of it"
+            );
+            let code = codes::UNKNOWN_INGRESS_CLASS;
+            let problem = problem(code, &wanted.origin, message, ingress);
+            return Some(problem.hint(hint("the class until no Ingress is of it")));
+        }
+        let mut classes = manifests.classes.iter();
+        let parameters = classes.find(|it| it.name == name)?.parameters.as_ref()?;
+        let (_, _, params) = &parameters.value;
+        self.params.contains(params.as_str()).then(|| {
+            let message = format!(
+                "IngressClassParams `{params}` are no longer in git, so they would be deleted from the cluster while \
+                 IngressClass `{name}` names them"
+            );
+            problem(codes::BAD_CLASS, &parameters.origin, message, ingress)
+                .also(ingress.origin.clone())
+                .hint(hint("them until no class names them"))
+        })
+    }
+}
+
+fn problem(code: &str, origin: &Origin, message: String, ingress: &Ingress) -> Problem {
+    Problem::new(code, origin.clone(), message).of(format!("Ingress {}", ingress.key()))
+}
+
+fn hint(what: &str) -> String {
+    format!(
+        "keep {what}; or keep the object in the cluster: give it albsync.dev/prune: disabled in one commit, and remove it in \
+         the next"
+    )
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
-use super::{super::Context, KeptFacts};
+use super::{
+    super::{Context, remember},
+    KeptFacts,
+};
 use crate::{
     manifest::Manifests,
     model::{
@@ -32,7 +35,7 @@ pub async fn facts(cx: &Context, manifests: &Manifests) -> (Facts, Vec<Gap>) {
             false => BTreeSet::new(),
         },
         ingress_classes: !manifests.ingresses.is_empty(),
-        ingress_class_params: of_git.ingress_class_params,
+        ingress_class_params: of_git.ingress_class_params || remember::class_params(cx),
         declared_classes: manifests
             .classes
             .iter()
@@ -43,7 +46,8 @@ pub async fn facts(cx: &Context, manifests: &Manifests) -> (Facts, Vec<Gap>) {
     };
     let (mut cluster, mut gaps) = observe::cluster::facts(&*cx.cluster, &wanted).boxed().await;
     // Classes and Services that only the cluster holds ask for more.
-    let needs = Needs::with(manifests, &cluster, &settings);
+    let known = remember::with_gone_classes(cx, &cluster);
+    let needs = Needs::with(manifests, &known, &settings);
     let more = observe::cluster::FactsWanted {
         endpoint_namespaces: match needs.endpoints && !of_git.endpoints {
             true => namespaces,

@@ -20,7 +20,7 @@ use crate::{
             build::{GroupsResult, RefusedGroup},
         },
     },
-    problem::{Problem, Severity, codes},
+    problem::{Problem, codes},
 };
 
 /// Lowers all groups: each into `desired.groups` or, with its reasons, into `desired.waiting`. Gives what the groups'
@@ -35,7 +35,7 @@ pub(super) fn lower_all(
     let GroupsResult {
         groups,
         problems,
-        undecided,
+        left_out,
         refused,
     } = models;
     let mut waits: BTreeMap<String, Vec<Wait>> = BTreeMap::new();
@@ -47,11 +47,25 @@ pub(super) fn lower_all(
             .extend(reasons(&refused));
         of_groups.insert(id, refused.problems);
     }
-    for (id, member) in undecided {
-        waits.entry(id).or_default().push(Wait::new(
-            &member.origin,
-            "the cluster's IngressClasses were not read",
-        ));
+    let homes = kept::Homes::new(applied);
+    for (id, problem) in kept::unclassed(input, applied) {
+        let waits = waits.entry(id.clone()).or_default();
+        waits.push(Wait::for_problem(&problem));
+        of_groups.entry(id).or_default().push(problem);
+    }
+    for ingress in left_out {
+        let id = homes.of(&ingress).to_owned();
+        let waits = waits.entry(id.clone()).or_default();
+        match ingress.problem {
+            Some(problem) => {
+                waits.push(Wait::for_problem(&problem));
+                of_groups.entry(id).or_default().push(problem);
+            }
+            None => waits.push(Wait::new(
+                &ingress.member.origin,
+                "the cluster's IngressClasses were not read",
+            )),
+        }
     }
     let models: BTreeMap<String, Arc<GroupModel>> = groups
         .into_iter()
@@ -82,10 +96,9 @@ pub(super) fn lower_all(
     }
     // Told by others than its own builder: what they found is of several groups, and stays.
     let is_own = |id: &&String| {
-        let grave = |problem: &Problem| problem.severity == Severity::Problem;
         of_groups
             .get(*id)
-            .is_none_or(|problems| problems.iter().any(grave))
+            .is_none_or(|problems| problems.iter().any(Problem::is_grave))
     };
     let mut kept = BTreeSet::new();
     for (id, lowered) in kept::build(waits.keys().filter(is_own), input, applied) {
@@ -111,9 +124,7 @@ pub(super) fn lower_all(
 /// Why part of a group is kept: what is wrong, or else what it would wait for.
 fn why(id: &str, waits: &[Wait], problems: Vec<Problem>) -> Vec<Kept> {
     let stack = StackId::Group(id.to_owned());
-    let grave = problems
-        .into_iter()
-        .filter(|problem| problem.severity == Severity::Problem);
+    let grave = problems.into_iter().filter(Problem::is_grave);
     let mut why: Vec<Problem> = grave.collect();
     if why.is_empty() {
         let waits = waits.iter();
@@ -131,10 +142,7 @@ fn why(id: &str, waits: &[Wait], problems: Vec<Problem>) -> Vec<Kept> {
 
 /// Why a group could not be built; where only another place knows, that it could not.
 fn reasons(refused: &RefusedGroup) -> Vec<Wait> {
-    let rejecting = refused
-        .problems
-        .iter()
-        .filter(|problem| problem.severity == Severity::Problem);
+    let rejecting = refused.problems.iter().filter(|it| it.is_grave());
     let waits: Vec<Wait> = rejecting.map(Wait::for_problem).collect();
     match (waits.is_empty(), refused.members.first()) {
         (true, Some(member)) => vec![Wait::new(&member.origin, "it has problems")],

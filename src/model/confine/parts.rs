@@ -124,6 +124,10 @@ impl<'a> UsesOf<'a> {
         self.classes.classes.contains_key(name)
     }
 
+    pub fn has_params(&self, name: &str) -> bool {
+        self.classes.params.contains_key(name)
+    }
+
     pub fn add(&self, ingress: &Ingress, uses: &mut BTreeSet<ObjectKey>) {
         let namespace = ingress.namespace.as_str();
         uses.extend(self.classes.uses(ingress));
@@ -202,8 +206,10 @@ impl<'a> Classes<'a> {
             }
             None => {
                 let classes = self.classes.keys().map(|name| class_key(name));
+                let named = self.classes.values();
+                let named = named.filter_map(|class| Some(&*class.parameters.as_ref()?.value.2));
                 classes
-                    .chain(self.params.keys().map(|name| params_key(name)))
+                    .chain(self.params.keys().copied().chain(named).map(params_key))
                     .collect()
             }
         }

@@ -1,6 +1,9 @@
 //! One group from its members, and all groups of a commit: each aspect in its file, in LBC's order (ingress-model §0.1).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     GroupId, GroupModel, add_on,
@@ -35,11 +38,20 @@ pub struct GroupsResult {
     pub groups: BTreeMap<String, Built<Arc<GroupModel>>>,
     /// In the order of their places, each once.
     pub problems: Vec<Problem>,
-    /// Ingresses that may be ours, with the group that they would belong to: nobody looked up what the cluster's default
-    /// class is.
-    pub undecided: Vec<(String, Member)>,
-    /// What is not among the built groups, or is without a member that it should have.
+    /// Ingresses that are in no group.
+    pub left_out: Vec<LeftOut>,
+    /// What is not among the built groups.
     pub refused: BTreeMap<String, RefusedGroup>,
+}
+
+/// An Ingress that is kept out of its group: what was applied for it must not be taken down by a mistake (lessons B2).
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    pub member: Member,
+    /// The group that its annotations ask for. Which one its class asks for cannot be told without the class.
+    pub group: String,
+    /// What keeps it out; absent: it may be ours, and nobody looked up what the cluster's default class is.
+    pub problem: Option<Problem>,
 }
 
 /// A group that could not be built whole, and why.
@@ -103,7 +115,13 @@ fn build_with(
         told.add(problem);
     }
     let mut problems = told.finish();
-    let mut refused = left_out(manifests, &problems);
+    let mut left_out = left_out(manifests, &problems);
+    left_out.extend(grouping.undecided.into_iter().map(|ingress| LeftOut {
+        member: as_member(ingress),
+        group: would_be(ingress),
+        problem: None,
+    }));
+    let mut refused: BTreeMap<String, RefusedGroup> = BTreeMap::new();
     let mut members: BTreeMap<String, Vec<Member>> = BTreeMap::new();
     let mut groups = BTreeMap::new();
     // With those that are refused, so that what is wrong with their names is found at once.
@@ -144,25 +162,39 @@ fn build_with(
     GroupsResult {
         groups,
         problems,
-        undecided: grouping
-            .undecided
-            .into_iter()
-            .map(|ingress| (would_be(ingress), as_member(ingress)))
-            .collect(),
+        left_out,
         refused,
     }
 }
 
-/// Ingresses that a problem keeps out of their groups: what was applied for them must not be taken down by a mistake
-/// (lessons B2).
-fn left_out(manifests: &Manifests, problems: &[Problem]) -> BTreeMap<String, RefusedGroup> {
-    let mut groups: BTreeMap<String, RefusedGroup> = BTreeMap::new();
+/// The Ingresses of these groups on these facts, as `namespace/name`.
+pub fn members_of(
+    ids: &BTreeSet<&str>,
+    manifests: &Manifests,
+    facts: &Facts,
+    settings: &Settings,
+) -> BTreeSet<String> {
+    let grouping = member::group(&Whole {
+        manifests,
+        facts,
+        settings,
+    });
+    let groups = grouping.groups.iter();
+    groups
+        .filter(|(id, _)| ids.contains(id.as_str()))
+        .flat_map(|(_, group)| &group.members)
+        .map(|member| member.ingress.key())
+        .collect()
+}
+
+/// Ingresses that a problem keeps out of their groups.
+fn left_out(manifests: &Manifests, problems: &[Problem]) -> Vec<LeftOut> {
     let rejecting = || {
         let problems = problems.iter();
-        problems.filter(|problem| problem.severity == Severity::Problem)
+        problems.filter(|problem| problem.is_grave())
     };
     if rejecting().next().is_none() {
-        return groups;
+        return Vec::new();
     }
     // Of two with one name the first, as it is grouped.
     let mut ingresses = BTreeMap::new();
@@ -170,15 +202,15 @@ fn left_out(manifests: &Manifests, problems: &[Problem]) -> BTreeMap<String, Ref
         let object = format!("Ingress {}", ingress.key());
         ingresses.entry(object).or_insert(ingress);
     }
-    for problem in rejecting() {
-        let object = problem.object.as_ref();
-        if let Some(ingress) = object.and_then(|object| ingresses.get(object)) {
-            let group = groups.entry(would_be(ingress)).or_default();
-            group.members.push(as_member(ingress));
-            group.problems.push(problem.clone());
-        }
-    }
-    groups
+    let left_out = rejecting().filter_map(|problem| {
+        let ingress = ingresses.get(problem.object.as_ref()?)?;
+        Some(LeftOut {
+            member: as_member(ingress),
+            group: would_be(ingress),
+            problem: Some(problem.clone()),
+        })
+    });
+    left_out.collect()
 }
 
 /// The group that an Ingress names, or its own.

@@ -9,7 +9,17 @@ fn outside() -> (Manifests, Facts) {
     manifests.services.clear();
     manifests.classes.clear();
     let mut facts = facts();
-    let class = class_fact("ingress.k8s.aws/alb", false);
+    let mut class = class_fact("ingress.k8s.aws/alb", false);
+    class.parameters = Some(ParametersFact {
+        api_group: "elbv2.k8s.aws".to_owned(),
+        kind: "IngressClassParams".to_owned(),
+        name: "team".to_owned(),
+    });
+    let spec = json!({
+        "loadBalancerAttributes": [{"key": "idle_timeout.timeout_seconds", "value": "90"}],
+    });
+    let params = ParamsFact::new("team", spec);
+    facts.ingress_class_params = Some([("team".to_owned(), params)].into());
     facts.ingress_classes = Some([("aws".to_owned(), class)].into());
     (manifests, facts)
 }
@@ -54,7 +64,7 @@ fn rebuilt(manifests: &Manifests, facts: &Facts, applied: &Applied) -> Checked<D
 /// What may go away, by name.
 type Loss = (&'static str, fn(&mut Facts));
 
-const LOSSES: [Loss; 5] = [
+const LOSSES: [Loss; 6] = [
     ("one Service", |facts| {
         let services = facts.services.as_mut().expect("Services");
         services.remove("default/app1");
@@ -72,6 +82,9 @@ const LOSSES: [Loss; 5] = [
     }),
     ("the class", |facts| {
         facts.ingress_classes = Some(BTreeMap::new())
+    }),
+    ("the class's parameters", |facts| {
+        facts.ingress_class_params = Some(BTreeMap::new())
     }),
 ];
 
@@ -168,4 +181,28 @@ fn a_fact_that_is_back_in_another_form_counts_again() {
     assert_eq!(now.value.kept, []);
     let ports = now.value.groups[GROUP].target_groups.values();
     assert!(ports.into_iter().any(|it| it.spec.port == 31_000));
+}
+
+#[test]
+fn what_is_remembered_reads_back_from_the_store_and_so_does_what_an_older_one_remembered() {
+    let (manifests, facts) = outside();
+    let (_, applied) = applied(&manifests, &facts);
+    let grounds = applied.stacks[&StackId::Group(GROUP.into())]
+        .grounds
+        .clone();
+    let grounds = Arc::unwrap_or_clone(grounds.expect("what it was built on"));
+    let mut written = serde_json::to_value(&grounds).unwrap();
+    let read: Grounds = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(read, grounds);
+    assert!(read.ingress_class_params["team"].read.is_ok());
+    assert!(read.members.contains(GROUP));
+
+    let fields = written.as_object_mut().unwrap();
+    fields
+        .remove("ingress_class_params")
+        .expect("it is written");
+    fields.remove("members").expect("it is written");
+    let older: Grounds = serde_json::from_value(written).unwrap();
+    assert_eq!(older.services, grounds.services);
+    assert!(older.ingress_class_params.is_empty() && older.members.is_empty());
 }

@@ -101,9 +101,10 @@ fn without_the_clusters_classes_an_ingress_without_class_is_undecided() {
     let built = build_all(&manifests, &facts, &world.settings);
     assert!(built.groups.is_empty() && built.problems.is_empty());
     let undecided: Vec<String> = built
-        .undecided
+        .left_out
         .iter()
-        .map(|(_, member)| member.reference.to_string())
+        .filter(|ingress| ingress.problem.is_none())
+        .map(|ingress| ingress.member.reference.to_string())
         .collect();
     assert_eq!(undecided, ["Ingress default/web"]);
 }

@@ -18,6 +18,8 @@ use crate::{
     tree::{NOTHING, SHOP, Tree, ingress, object, paths},
 };
 
+mod classes;
+
 const HTTPS: &str = "    alb.ingress.kubernetes.io/listen-ports: '[{\"HTTPS\": 443}]'\n";
 /// `pay` with one more path.
 const MORE: [&str; 6] = ["/cart", "/cart/*", "/pay", "/pay/*", "/refund", "/refund/*"];
@@ -446,42 +448,6 @@ fn pods_stay_targets_when_their_service_is_gone_with_its_endpoints() {
     assert_eq!(target_groups_of(&world, "cart"), before);
     assert!(admitted().is_superset(&before_nodes), "nothing is revoked");
     waits(&world.cx.reporter.status());
-}
-
-#[test]
-fn a_group_stays_when_its_class_is_gone_from_the_cluster() {
-    let world = World::new();
-    let class = json!({
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "IngressClass",
-        "metadata": {"name": "aws"},
-        "spec": {"controller": "ingress.k8s.aws/alb"},
-    });
-    world.cluster.put("kubectl", class.clone());
-    let tree = Tree::new().without("class.yaml");
-    let tip = tree.commit(&world);
-    assert_eq!(world.pass(Trigger::Start, &tip), PassEnd::Complete);
-    let rules = numbers(&world);
-
-    let mut of_cluster = object("Ingress", "aws");
-    of_cluster.kind = "IngressClass".to_owned();
-    of_cluster.namespace = None;
-    world.cluster.remove(&of_cluster);
-    world.aws.edit(|state| state.rules.clear());
-    world.forget_writes();
-    assert_eq!(world.pass(Trigger::Sweep, &tip), PassEnd::Incomplete);
-    let orders = |rules: Vec<(u32, String)>| rules.into_iter().map(|(_, rule)| rule);
-    assert!(orders(numbers(&world)).eq(orders(rules)), "put back");
-    let writes = world.writes();
-    assert!(
-        !writes.iter().any(|write| write.contains("Delete")),
-        "{writes:#?}"
-    );
-    assert_eq!(world.cx.reporter.status().waits.len(), 3, "three members");
-
-    world.cluster.put("kubectl", class);
-    assert_eq!(world.pass(Trigger::Cluster, &tip), PassEnd::Complete);
-    assert_eq!(world.cx.reporter.status().waits, []);
 }
 
 #[test]
