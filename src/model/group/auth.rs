@@ -13,7 +13,7 @@ use crate::{
             options::{AuthOptions, AuthType, CognitoIdp, JwtValidation, Map, OidcIdp},
         },
     },
-    problem::{Origin, Problem, codes},
+    problem::{Origin, Problem, codes, nearest::nearest},
 };
 
 #[cfg(test)]
@@ -236,11 +236,15 @@ fn check_secret(
         }
         (None, Some(Some(fact))) => (&fact.labels, &fact.keys),
         (None, Some(None)) => {
+            let hint = match nearest(name, input.secret_names(namespace)) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => "make a Secret with clientID and clientSecret".to_owned(),
+            };
             return refuse(
                 format!(
                     "Secret `{name}` is neither in git nor in the cluster, in namespace `{namespace}`"
                 ),
-                "make a Secret with clientID and clientSecret",
+                &hint,
             );
         }
     };

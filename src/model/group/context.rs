@@ -153,6 +153,21 @@ impl<'a> Input<'a> {
         names
     }
 
+    /// Names of a namespace's Secrets, as far as they are known: git's, and those that somebody asks for.
+    pub fn secret_names(&self, namespace: &str) -> Vec<&'a str> {
+        self.reads.borrow_mut().all_secrets = true;
+        let Whole {
+            manifests, facts, ..
+        } = self.whole;
+        let in_git = manifests.secrets.keys();
+        let in_cluster = facts.secrets.iter().flat_map(BTreeMap::keys);
+        let of_namespace = in_git.chain(in_cluster).filter_map(|key| {
+            let (of, name) = key.split_once('/')?;
+            (of == namespace).then_some(name)
+        });
+        of_namespace.collect()
+    }
+
     /// The Secret as git declares it, by `namespace/name`.
     pub fn secret(&self, key: &str) -> Option<&'a SecretShape> {
         self.reads.borrow_mut().secrets.insert(key.to_owned());
@@ -280,9 +295,7 @@ impl<'a> Report<'a> {
 
     pub fn is_refused(&self) -> bool {
         let problems = self.problems.borrow();
-        problems
-            .iter()
-            .any(|problem| problem.severity == Severity::Problem)
+        problems.iter().any(Problem::is_grave)
     }
 
     pub fn finish(self) -> Vec<Problem> {

@@ -1,6 +1,8 @@
 //! In which order rules are evaluated: as LBC has it, or where a group asks for it, the narrower rule first (decision 4 of
 //! the spec; lessons B5, B6).
 
+use std::cmp::Reverse;
+
 use super::{
     Rule,
     build::Built,
@@ -59,17 +61,23 @@ pub fn sort(order: Order, group: &GroupInput<'_>, rules: &mut [Rule]) {
     if order == Order::Lbc {
         return;
     }
-    let tier = |rule: &Rule| {
-        let member = group.members.get(rule.member)?;
+    rules.sort_by_cached_key(|rule| place(rule, group));
+}
+
+/// Whether [`Order::Specificity`] evaluates a rule before another that precedes it in LBC's order.
+pub fn puts_first(rule: &Rule, earlier: &Rule, group: &GroupInput<'_>) -> bool {
+    place(rule, group) < place(earlier, group)
+}
+
+fn place(rule: &Rule, group: &GroupInput<'_>) -> (i32, Reverse<(Host, Path, usize)>) {
+    let tier = group.members.get(rule.member).and_then(|member| {
         let setting = member.options().group.order.as_ref();
         setting.and_then(Setting::good).copied()
-    };
-    rules.sort_by_cached_key(|rule| {
-        (
-            tier(rule).unwrap_or_default(),
-            std::cmp::Reverse(narrowness(&rule.conditions)),
-        )
     });
+    (
+        tier.unwrap_or_default(),
+        Reverse(narrowness(&rule.conditions)),
+    )
 }
 
 /// How little a rule matches: greater is narrower. Of several values of one condition the widest counts.

@@ -54,6 +54,8 @@ pub(super) struct Reads {
     pub all_services: bool,
     /// By `namespace/name`.
     pub secrets: BTreeSet<String>,
+    /// Names of other Secrets were looked at too, for a hint.
+    pub all_secrets: bool,
     /// By group id.
     pub load_balancers: BTreeSet<String>,
 }
@@ -115,6 +117,7 @@ impl Reads {
         services
             || (self.all_services && !changes.services.is_empty())
             || !self.tables.is_disjoint(&changes.tables)
+            || (self.all_secrets && !changes.secrets.is_empty())
             || !self.secrets.is_disjoint(&changes.secrets)
             || !self.load_balancers.is_disjoint(&changes.load_balancers)
     }

@@ -52,7 +52,7 @@ pub fn build_all(
     order::sort(order, task.group, &mut rules);
     let optimized = optimize::optimize(number, port.protocol, rules);
     if !task.report.is_lbc() {
-        shadow::tell(task.group, &optimized, task.report);
+        shadow::tell(task.group, order, &optimized, task.report);
         split::tell(task.group, &optimized.rules, task.report);
     }
     let Optimized { rules, dropped: _ } = optimized;

@@ -10,9 +10,13 @@ use super::{
     condition::ANY_PATH,
     context::{GroupInput, Report},
     optimize::{self, Dropped, Optimized, Why},
+    order::{self, Order},
 };
 use crate::{
-    manifest::annotation::value::{Condition, Patterns, QueryPair},
+    manifest::{
+        annotation::value::{Condition, Patterns, QueryPair},
+        ingress::{ORDER, repeated_paths},
+    },
     problem::{Problem, codes},
 };
 use cidr::Cidr;
@@ -24,12 +28,23 @@ pub use cidr::Cidr as Network;
 
 /// Notes every rule that never matches, and every one that LBC's optimizer leaves out though it is no plain redirection to
 /// HTTPS, nor behind one.
-pub fn tell(group: &GroupInput<'_>, optimized: &Optimized, report: &Report<'_>) {
+pub fn tell(group: &GroupInput<'_>, order: Order, optimized: &Optimized, report: &Report<'_>) {
     let object = |rule: &Rule| {
         let member = group.members.get(rule.member);
         member.map_or_else(String::new, |member| member.object())
     };
     for (rule, earlier) in shadowed(&optimized.rules) {
+        if is_told(rule, group) {
+            continue;
+        }
+        let mend = match order == Order::Lbc && order::puts_first(rule, earlier, group) {
+            true => &format!(
+                "{ORDER}: specificity on a member of the group puts the narrower rule first; or narrow the earlier one"
+            ),
+            false => {
+                "remove it, put it first (group.order, or its own entry of spec.rules), or narrow the earlier one"
+            }
+        };
         report.add(
             Problem::new(
                 codes::SHADOWED_RULE,
@@ -40,7 +55,7 @@ pub fn tell(group: &GroupInput<'_>, optimized: &Optimized, report: &Report<'_>) 
                 ),
             )
             .of(object(rule))
-            .hint("remove it, put it first (group.order, or its own entry of spec.rules), or narrow the earlier one")
+            .hint(mend)
             .also(earlier.origin.clone()),
         );
     }
@@ -78,6 +93,15 @@ pub fn tell(group: &GroupInput<'_>, optimized: &Optimized, report: &Report<'_>) 
             },
         }
     }
+}
+
+/// A path that stands twice is told where it stands ([`codes::DUPLICATE_PATH`]).
+fn is_told(rule: &Rule, group: &GroupInput<'_>) -> bool {
+    let member = group.members.get(rule.member);
+    let mut twice = member
+        .iter()
+        .flat_map(|member| repeated_paths(member.ingress));
+    twice.any(|(path, _)| path.origin == rule.origin)
 }
 
 /// Each rule that never matches with the first earlier one that takes all of its requests.

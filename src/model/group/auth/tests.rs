@@ -78,6 +78,23 @@ fn a_clients_id_and_secret_are_asked_for_by_presence() {
         absent.refusals(),
         ["auth: Secret `oidc` is neither in git nor in the cluster, in namespace `default`"]
     );
+    let hint = |world: World| -> Option<String> {
+        let (_, problems) = world.outcome();
+        problems.into_iter().find(|it| it.code == "auth")?.hint
+    };
+    let general = "make a Secret with clientID and clientSecret".to_owned();
+    assert_eq!(hint(absent), Some(general.clone()));
+    let mut near = secret(json!({"clientID": "i", "clientSecret": "s"}));
+    near["metadata"]["name"] = json!("oidcs");
+    let misspelt = oidc().fact("secrets", json!({})).with(near.clone());
+    assert_eq!(hint(misspelt), Some("did you mean \"oidcs\"?".to_owned()));
+    near["metadata"]["namespace"] = json!("other");
+    let elsewhere = oidc().fact("secrets", json!({})).with(near);
+    assert_eq!(
+        hint(elsewhere),
+        Some(general),
+        "a Secret of its own namespace"
+    );
     let present =
         json!({"default/oidc": {"keys": ["clientID", "clientSecret"], "labels": {"a": "b"}}});
     let mut labelled = oidc().fact("secrets", present);

@@ -60,6 +60,8 @@ fn a_path_behind_a_wider_one_of_another_ingress_is_told_with_both_places() {
     assert_eq!(problem.object.as_deref(), Some("Ingress default/b"));
     assert!(problem.origin.file.starts_with("b-"));
     assert!(problem.also.as_ref().unwrap().file.starts_with("a-"));
+    let hint = problem.hint.as_deref().unwrap();
+    assert!(hint.contains("albsync.dev/order: specificity"), "{hint}");
     assert_eq!(world.lbc().group().listeners[&80].rules.len(), 2);
 }
 
@@ -163,4 +165,44 @@ proptest! {
             prop_assert!(matches(&wide, &text));
         }
     }
+}
+
+#[test]
+fn another_order_is_offered_only_where_it_would_mend_it() {
+    let hints = |order: &str| -> Vec<String> {
+        let world = World::new()
+            .ingress(
+                "a",
+                json!({"group.name": "g"}),
+                rules("www.example.com", &[path("/", "Prefix", "app1")]),
+            )
+            .ingress(
+                "b",
+                json!({"group.name": "g", "group.order": order}),
+                rules("www.example.com", &[path("/shop", "Prefix", "app1")]),
+            );
+        let (_, problems) = world.outcome();
+        problems.into_iter().filter_map(|it| it.hint).collect()
+    };
+    let [hint] = &hints("0")[..] else {
+        panic!("one");
+    };
+    assert!(hint.contains("specificity"), "{hint}");
+    // Members of another group.order keep their place in either.
+    let [hint] = &hints("1")[..] else {
+        panic!("one");
+    };
+    assert!(!hint.contains("specificity"), "{hint}");
+}
+
+#[test]
+fn a_path_that_stands_twice_is_no_shadow_too() {
+    let twice = [
+        path("/shop", "Exact", "app1"),
+        path("/shop", "Exact", "app1"),
+    ];
+    let world = World::new().ingress("a", json!({}), rules("www.example.com", &twice));
+    let (_, problems) = world.outcome();
+    let codes: Vec<&str> = problems.iter().map(|it| it.code.as_str()).collect();
+    assert!(!codes.contains(&codes::SHADOWED_RULE), "{codes:?}");
 }
