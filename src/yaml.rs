@@ -300,6 +300,21 @@ pub fn parse(file: &str, bytes: &[u8], limits: &Limits) -> Checked<Vec<Tree>> {
     Checked { value, problems }
 }
 
+/// The bytes as text.
+///
+/// # Errors
+/// They are not UTF-8; the place is where they stop being it.
+pub fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Box<Problem>> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let good = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+        let message = "the file is not UTF-8 from here";
+        Box::new(
+            Problem::new(codes::YAML_ENCODING, end_of(file, good), message)
+                .hint("save it as UTF-8"),
+        )
+    })
+}
+
 /// The bytes as text that both readers understand alike.
 fn text_of<'a>(file: &str, bytes: &'a [u8], limits: &Limits) -> Result<&'a str, Box<Problem>> {
     let fail = |origin, message: &str, hint: &str| {
@@ -331,14 +346,7 @@ fn text_of<'a>(file: &str, bytes: &'a [u8], limits: &Limits) -> Result<&'a str, 
             "save it as UTF-8",
         ));
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let good = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
-        fail(
-            end_of(file, good),
-            "the file is not UTF-8 from here",
-            "save it as UTF-8",
-        )
-    })?;
+    let text = utf8(file, bytes)?;
     let control = text.char_indices().find(|(_, c)| {
         (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}'))
             || matches!(c, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')

@@ -9,8 +9,10 @@ use super::{ChecksArg, CliError, Common, Exit, Output, client, output};
 use crate::{
     converge::preview::{Preview, PreviewTarget},
     daemon::socket::{Answer, Request},
-    problem::Severity,
+    model::settings::Checks,
+    problem::Problem,
     source::directory,
+    yaml,
 };
 
 #[derive(Debug, Args)]
@@ -38,24 +40,28 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 pub fn plan(common: &Common, args: &PlanArgs) -> Result<Exit, CliError> {
     let places = client::places_with(common, &args.checks.over(client::overrides(common)))?;
     let target = target(args, &places)?;
+    let checks = args.checks.checks.map(Checks::from);
     let request = Request::Plan {
         target: target.clone(),
+        checks,
     };
-    // A daemon judges by its own configuration, so checks of one's own are made here.
-    let answer = match args.checks.checks {
-        Some(_) => None,
-        None => client::ask(&places, &request, TIMEOUT)?,
-    };
-    let preview = match answer {
-        Some(Answer::Plan(preview)) => *preview,
+    let preview = match client::ask(&places, &request, TIMEOUT)? {
+        Some(Answer::Plan(preview)) => {
+            if checks.is_some() && preview.checks != checks {
+                // It did not read that part of the request, and planned under its own.
+                return Err(CliError::new(
+                    Exit::Failed,
+                    "the daemon is of an older version, which plans under its own checks alone",
+                )
+                .hint("restart it, or ask without --checks"));
+            }
+            *preview
+        }
         Some(_) => return Err(client::unexpected()),
         None => alone(&places, &target)?,
     };
     print(&preview, args.output)?;
-    let rejected = preview
-        .problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Problem);
+    let rejected = preview.problems.iter().any(Problem::is_grave);
     Ok(if rejected {
         Exit::Rejected
     } else if !preview.held.is_empty() {
@@ -88,9 +94,9 @@ fn target(args: &PlanArgs, places: &client::Places) -> Result<PreviewTarget, Cli
     let files = directory::read_named(directory, &paths, &named).map_err(unreadable)?;
     let mut texts = BTreeMap::new();
     for (path, bytes) in files.files {
-        let text = String::from_utf8(bytes)
-            .map_err(|_| CliError::new(Exit::Rejected, format!("{path}: not UTF-8")))?;
-        texts.insert(path, text);
+        let text = yaml::utf8(path.as_str(), &bytes)
+            .map_err(|problem| CliError::new(Exit::Rejected, problem.to_string()))?;
+        texts.insert(path, text.to_owned());
     }
     Ok(PreviewTarget::Files { files: texts })
 }
@@ -128,7 +134,7 @@ fn print(preview: &Preview, form: Output) -> Result<(), CliError> {
         text.push_str(&format!("commit {revision}\n"));
     }
     for problem in &preview.problems {
-        let code = if problem.severity == Severity::Problem {
+        let code = if problem.is_grave() {
             output::RED
         } else {
             output::YELLOW

@@ -372,7 +372,7 @@ async fn answer(cx: Arc<Context>, request: Request) -> Answer {
                 message: error.to_string(),
             },
         },
-        Request::Plan { target } => match preview::preview(&cx, target).await {
+        Request::Plan { target, checks } => match preview::under(&cx, target, checks).await {
             Ok(preview) => Answer::Plan(Box::new(preview)),
             Err(error) => Answer::Error {
                 exit: error.exit,

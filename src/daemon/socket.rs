@@ -18,6 +18,7 @@ use tokio::{
 use super::History;
 use crate::{
     converge::preview::{Preview, PreviewTarget},
+    model::settings::Checks,
     report::Status,
 };
 
@@ -30,8 +31,16 @@ const PATH_BYTES_MAX: usize = 107;
 #[serde(rename_all = "kebab-case", tag = "verb")]
 pub enum Request {
     Status,
-    History { limit: usize, calls: bool },
-    Plan { target: PreviewTarget },
+    History {
+        limit: usize,
+        calls: bool,
+    },
+    Plan {
+        target: PreviewTarget,
+        /// Whose checks hold for this plan; absent: the daemon's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checks: Option<Checks>,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ mod support;
 mod bed;
 #[cfg(feature = "live")]
 mod calls;
+mod checks;
 #[cfg(feature = "live")]
 mod cli;
 mod golden;

@@ -12,13 +12,14 @@ use albsync::{
     cli::{
         Output,
         check::{CheckArgs, inspect},
+        render::{Rendered, of_files},
     },
     cluster::fake::FakeCluster,
     config::{Config, Overrides},
     converge::{self, Context, PassEnd, load, preview, world},
     daemon::{self, schedule::Trigger},
     id::{Generation, RepoPath, Revision},
-    model::{desired::Desired, facts::Node},
+    model::{desired::Desired, facts::Node, settings::Checks},
     plan::{
         op::{Plan, Stage},
         render::{self, TextOptions},
@@ -134,6 +135,35 @@ impl World {
         self.runtime.block_on(preview).expect("a preview")
     }
 
+    /// The same under other checks than the configured ones.
+    pub fn preview_under(&self, revision: &Revision, checks: Checks) -> preview::Preview {
+        let target = preview::PreviewTarget::Commit {
+            text: revision.to_string(),
+        };
+        let preview = Box::pin(preview::under(&self.cx, target, Some(checks)));
+        self.runtime.block_on(preview).expect("a preview")
+    }
+
+    /// What `albsync check` with this configuration says of a commit.
+    pub fn check(&self, revision: &Revision) -> Vec<Problem> {
+        let (_, directory) = self.branch.find(revision).expect("a commit");
+        inspect(&check_args(&directory), Some(&self.cx.config))
+            .expect("a directory")
+            .problems
+    }
+
+    /// What `albsync render` with this configuration makes of a commit.
+    pub fn render(&self, revision: &Revision) -> Rendered {
+        let files = self.files(revision);
+        let parsed = load::parse(&self.cx, &files);
+        let facts = Box::pin(world::facts(&self.cx, &parsed.value));
+        let (facts, gaps) = self.runtime.block_on(facts);
+        assert_eq!(gaps, []);
+        let config = &self.cx.config;
+        let settings = world::offline_settings(Some(config));
+        of_files(&files, &load::parse_options(config), &facts, &settings)
+    }
+
     pub fn load(&self, revision: &Revision) -> load::Loaded {
         let loaded = Box::pin(load::load(&self.cx, revision));
         self.runtime
@@ -235,14 +265,19 @@ pub fn plan_text(plans: &[Plan]) -> String {
 
 /// What `albsync check` says of a directory: without account, cluster and configuration.
 pub fn check(directory: &Path) -> Vec<Problem> {
-    let args = CheckArgs {
+    inspect(&check_args(directory), None)
+        .expect("a directory")
+        .problems
+}
+
+fn check_args(directory: &Path) -> CheckArgs {
+    CheckArgs {
         target: directory.display().to_string(),
         repository: PathBuf::from("."),
         paths: Vec::new(),
         checks: albsync::cli::ChecksArg::default(),
         output: Output::Text,
-    };
-    inspect(&args, None).expect("a directory").problems
+    }
 }
 
 /// A branch whose commits are directories: read by the rules of trees, without git.

@@ -145,3 +145,56 @@ fn without_daemon_and_store_the_answer_says_so() {
         "{said}"
     );
 }
+
+/// One line to the daemon, as any client may send it, and its answer.
+fn raw(daemon: &Daemon, line: &str) -> Value {
+    use std::io::{BufRead, BufReader, Write};
+    let socket = daemon.state().join("albsync.sock");
+    let mut stream = std::os::unix::net::UnixStream::connect(socket).expect("the socket");
+    stream
+        .write_all(format!("{line}\n").as_bytes())
+        .expect("a request");
+    let mut answer = String::new();
+    BufReader::new(stream)
+        .read_line(&mut answer)
+        .expect("an answer");
+    serde_json::from_str(&answer).expect("JSON")
+}
+
+#[test]
+fn a_running_daemon_plans_under_the_checks_that_are_asked_for_and_keeps_its_own() {
+    let bed = Bed::shared();
+    let (repo, commit) = tutorial(&bed);
+    let mut daemon = Daemon::start(&bed, &config(&bed));
+    wait_healthy(&mut daemon, &commit);
+    repo.edit(
+        "ingress.yaml",
+        "alb.ingress.kubernetes.io/scheme",
+        "alb.ingress.kubernetes.io/skeme",
+    );
+    let edited = repo.path().to_str().expect("a path in UTF-8").to_owned();
+    let mark = bed.proxy.mark();
+
+    let refused = answer(&daemon, &["plan", &edited], 4);
+    assert!(refused.contains("problem[unknown-annotation]"), "{refused}");
+    let lenient = answer(&daemon, &["plan", "--checks", "lbc", &edited], 0);
+    assert!(lenient.contains("warning[unknown-annotation]"), "{lenient}");
+    assert!(!lenient.contains("rejected"), "{lenient}");
+    answer(&daemon, &["plan", &edited], 4);
+
+    // A client of an earlier version does not say whose checks; one of a later version may say more.
+    for (more, checks) in [
+        ("", "strict"),
+        (r#", "later": 1"#, "strict"),
+        (r#", "checks": "lbc""#, "lbc"),
+    ] {
+        let request = format!(r#"{{"verb": "plan", "target": {{"target": "tip"}}{more}}}"#);
+        let plan = raw(&daemon, &request);
+        assert_eq!(plan["plan"]["checks"], checks, "{more}: {plan:#}");
+    }
+    assert_eq!(
+        daemon.status().expect("a status")["inForce"]["revision"],
+        commit
+    );
+    bed.proxy.journal().since(mark).assert_changed_nothing();
+}
