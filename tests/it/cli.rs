@@ -176,6 +176,33 @@ fn check_reads_a_commit_of_a_repository() {
 }
 
 #[test]
+fn a_target_that_cannot_be_read_is_told_with_what_to_do_or_where() {
+    let directory = TempDir::new().expect("a directory");
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("facts.json"), "{\"cluster\": \"shop\"}").expect("a file");
+    let render = ["render", "no-such-branch", "--facts", "facts.json"];
+    let none = albsync(directory.path(), &render);
+    assert_eq!(none.code, 2, "{}", none.err);
+    assert!(
+        none.err.contains("no-such-branch cannot be read")
+            && none.err.contains("hint: name a directory, or a commit"),
+        "{}",
+        none.err
+    );
+
+    fs::create_dir(at("latin")).expect("a directory");
+    fs::write(at("latin/a.yaml"), b"kind: ConfigMap\nname: caf\xe9\n").expect("a file");
+    let latin = albsync(directory.path(), &["plan", "latin"]);
+    assert_eq!(latin.code, 4, "{}", latin.err);
+    assert!(
+        latin.err.contains("a.yaml:2:10: problem[yaml-encoding]")
+            && latin.err.contains("save it as UTF-8"),
+        "{}",
+        latin.err
+    );
+}
+
+#[test]
 fn what_cannot_be_understood_ends_with_2_and_says_what_to_do() {
     let directory = TempDir::new().expect("a directory");
     for (words, told) in [
