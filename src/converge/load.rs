@@ -10,7 +10,12 @@ use crate::{
     id::{ObjectKey, RepoPath, Revision, StackId},
     manifest::{self, Manifests, ParseOptions},
     model::{
-        self, desired::Desired, digest::digest, facts::Facts, object::ObjectSpec, observed::Gap,
+        self,
+        desired::Desired,
+        digest::{digest, hex},
+        facts::Facts,
+        object::ObjectSpec,
+        observed::Gap,
         settings::Settings,
     },
     plan::history::HeldBack,
@@ -221,10 +226,10 @@ pub fn problem_of(error: &SourceError) -> Option<Problem> {
 }
 
 fn set_digest(files: &Snapshot) -> String {
-    let texts: Vec<(&str, String)> = files
+    let of_each: Vec<(&str, String)> = files
         .files
         .iter()
-        .map(|(path, bytes)| (path.as_str(), String::from_utf8_lossy(bytes).into_owned()))
+        .map(|(path, file)| (path.as_str(), hex(file.digest())))
         .collect();
-    digest(&texts)
+    digest(&of_each)
 }

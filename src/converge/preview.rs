@@ -521,7 +521,7 @@ async fn files(
         PreviewTarget::Files { files } => {
             let files = files
                 .into_iter()
-                .map(|(path, text)| (path, text.into_bytes()))
+                .map(|(path, text)| (path, text.into_bytes().into()))
                 .collect();
             return Ok((
                 None,

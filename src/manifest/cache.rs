@@ -1,23 +1,37 @@
-//! What was read of a repository before: after a commit only the files that changed are read again.
+//! What was read of a repository before: after a commit only the files that changed are read again, and of the documents
+//! only those looked at that have to do with what changed.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    iter::Peekable,
+};
 
-use super::{Checks, ParseOptions, document::Document};
-use crate::{id::RepoPath, problem::Problem, shared::Shared, yaml::Limits};
+use super::{
+    ParseOptions,
+    document::Document,
+    known::{Change, Known},
+};
+use crate::{
+    id::RepoPath,
+    problem::{Checked, Problem},
+    shared::Shared,
+    source::snapshot::{File, Snapshot},
+};
 
-/// Files as they were read last. A memory only: with an empty one the same comes out.
+/// Files as they were read last, and what their documents came to. A memory only: with an empty one the same comes out.
 #[derive(Debug, Default)]
 pub struct Cache {
-    /// Under which options; others read the same bytes to something else.
-    how: Option<(Checks, Limits)>,
+    /// Under which options; others make something else of the same bytes.
+    how: Option<ParseOptions>,
     files: BTreeMap<RepoPath, Kept>,
+    known: Known,
     /// Files that the last parse had to read.
     pub files_read: usize,
 }
 
 #[derive(Debug)]
 struct Kept {
-    bytes: Vec<u8>,
+    file: File,
     read: FileRead,
 }
 
@@ -31,44 +45,121 @@ pub(super) struct FileRead {
 }
 
 impl Cache {
-    /// Forgets what was read under other options and files that are gone.
-    pub(super) fn begin<'p>(
+    /// What the snapshot declares; `read` reads one file, and is asked only for those that are not as they were.
+    pub(super) fn parse(
         &mut self,
+        snapshot: &Snapshot,
         options: &ParseOptions,
-        present: impl Fn(&RepoPath) -> bool + 'p,
-    ) {
-        let how = (options.checks, options.limits);
-        if self.how != Some(how) {
-            self.files.clear();
-            self.how = Some(how);
+        is_watched: impl Fn(&RepoPath) -> bool,
+        read: impl Fn(&RepoPath, &File) -> FileRead,
+    ) -> Checked<super::Manifests> {
+        // Emptied until all is through: what is half done must not be taken for whole.
+        let before = std::mem::take(self);
+        if before.how.as_ref() == Some(options) {
+            self.files = before.files;
+            self.known = before.known;
+        } else {
+            self.known = Known::new(options);
         }
-        self.files.retain(|path, _| present(path));
-        self.files_read = 0;
+        let Differences { gone, changed } = self.differences(snapshot, is_watched);
+        self.files_read = changed.len();
+        let mut change = Change::default();
+        for path in gone {
+            if let Some(kept) = self.files.remove(&path) {
+                change.file(&path, kept.read.documents, Vec::new());
+            }
+        }
+        let mut fresh = Vec::new();
+        for (path, file) in changed {
+            let mut read = read(path, file);
+            let before = self.files.remove(path).map(|kept| kept.read.documents);
+            let before = before.unwrap_or_default();
+            let (gone, new) = differing(before, &mut read.documents);
+            change.file(path, gone, new);
+            let file = file.clone();
+            fresh.push((path.clone(), Kept { file, read }));
+        }
+        // In order, which takes less time than one by one.
+        if self.files.is_empty() {
+            self.files = fresh.into_iter().collect();
+        } else {
+            self.files.extend(fresh);
+        }
+        let documents = || self.files.values().flat_map(|kept| &kept.read.documents);
+        self.known.take(change, documents, options);
+        let files = self.files.values().flat_map(|kept| &kept.read.problems);
+        let checked = Checked {
+            value: self.known.manifests.clone(),
+            problems: self.known.problems(files, options),
+        };
+        self.how = Some(options.clone());
+        checked
     }
 
-    /// The file as it was read before, if it is the same; else as `read` reads it now.
-    pub(super) fn file(
-        &mut self,
-        path: &RepoPath,
-        bytes: &[u8],
-        read: impl FnOnce() -> FileRead,
-    ) -> FileRead {
-        if let Some(kept) = self.files.get(path)
-            && kept.bytes == bytes
-        {
-            return kept.read.clone();
+    /// Which files have to be read, and which are there no longer.
+    fn differences<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        is_watched: impl Fn(&RepoPath) -> bool,
+    ) -> Differences<'s> {
+        let mut found = Differences::default();
+        let mut kept = self.files.iter().peekable();
+        for (path, file) in &snapshot.files {
+            while let Some((gone, _)) = next_if(&mut kept, |other| other < path) {
+                found.gone.push(gone.clone());
+            }
+            match next_if(&mut kept, |other| other == path) {
+                Some((_, kept)) if kept.file == *file && !kept.read.names_files => {}
+                Some(_) => found.changed.push((path, file)),
+                None if is_watched(path) => found.changed.push((path, file)),
+                None => {}
+            }
         }
-        self.files_read += 1;
-        let read = read();
-        if read.names_files {
-            self.files.remove(path);
-        } else {
-            let kept = Kept {
-                bytes: bytes.to_vec(),
-                read: read.clone(),
-            };
-            self.files.insert(path.clone(), kept);
-        }
-        read
+        found.gone.extend(kept.map(|(path, _)| path.clone()));
+        found
     }
+}
+
+#[derive(Default)]
+struct Differences<'s> {
+    gone: Vec<RepoPath>,
+    changed: Vec<(&'s RepoPath, &'s File)>,
+}
+
+fn next_if<'k, V: 'k>(
+    kept: &mut Peekable<impl Iterator<Item = (&'k RepoPath, V)>>,
+    is_wanted: impl Fn(&RepoPath) -> bool,
+) -> Option<(&'k RepoPath, V)> {
+    kept.next_if(|(path, _)| is_wanted(path))
+}
+
+type Documents = Vec<Shared<Document>>;
+
+/// The documents of a file that are not there any more, and those that were not there before. What is the same in both
+/// is from now on the one that was there.
+fn differing(before: Documents, now: &mut Documents) -> (Documents, Documents) {
+    if before.is_empty() {
+        return (before, now.clone());
+    }
+    let mut gone: HashMap<usize, Shared<Document>> = before
+        .iter()
+        .map(|document| (document.address(), document.clone()))
+        .collect();
+    // Of two with one name, which is a problem, one may be taken for new that is not.
+    let by_name: HashMap<_, &Shared<Document>> = before
+        .iter()
+        .map(|document| (document.object.reference.identity(), document))
+        .collect();
+    let mut new = Vec::new();
+    for document in now {
+        let same = by_name.get(&document.object.reference.identity());
+        match same.filter(|same| ***same == *document) {
+            Some(same) if gone.remove(&same.address()).is_some() => *document = (*same).clone(),
+            _ => new.push(document.clone()),
+        }
+    }
+    let gone = before
+        .iter()
+        .filter(|document| gone.contains_key(&document.address()));
+    (gone.cloned().collect(), new)
 }

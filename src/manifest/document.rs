@@ -25,14 +25,14 @@ use crate::{
 };
 
 /// One object with its typed form.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Document {
     /// Its `value` goes to the cluster, but for [`Typed::IamServiceAccount`].
     pub object: Shared<Object>,
     pub typed: Typed,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Typed {
     Ingress(Shared<Ingress>, Vec<ingress::BackendUse>),
     Class(IngressClass),

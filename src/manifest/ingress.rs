@@ -1,6 +1,6 @@
 //! Ingress, IngressClass and IngressClassParams as the model reads them.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use super::{
     Checks,
@@ -59,6 +59,17 @@ impl Ingress {
     /// Whether the cluster's default class is its class.
     pub fn names_no_class(&self) -> bool {
         self.class_name.is_none() && self.class_annotation.is_none()
+    }
+
+    /// The order of [`Self::key`], byte by byte.
+    pub fn cmp_key(&self, other: &Self) -> Ordering {
+        if self.namespace == other.namespace {
+            return self.name.cmp(&other.name);
+        }
+        fn key(it: &Ingress) -> impl Iterator<Item = u8> {
+            it.namespace.bytes().chain([b'/']).chain(it.name.bytes())
+        }
+        key(self).cmp(key(other))
     }
 
     /// The backends of its rules and its default, then those that its actions forward to, each with its place.
@@ -237,7 +248,7 @@ pub struct LabelSelector {
 }
 
 /// A Service port that an Ingress points at, with the places that [`Backend`] has no room for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct BackendUse {
     pub service: Located<String>,
     pub port: Located<PortRef>,

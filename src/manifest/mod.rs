@@ -8,15 +8,14 @@ use crate::{
     id::{ObjectRef, RepoPath},
     problem::{Checked, Located, Origin, Problem, Severity, codes},
     shared::Shared,
-    source::snapshot::Snapshot,
+    source::snapshot::{File, Snapshot},
     yaml::{self, Limits},
 };
 use annotation::TargetType;
 use cache::FileRead;
-use document::{Context, Document, Typed};
+use document::Context;
 use field::Field;
 use policy::Files;
-use validate::Finding;
 
 pub mod annotation;
 mod cache;
@@ -25,6 +24,7 @@ mod field;
 pub mod ingress;
 pub mod irsa;
 mod kind;
+mod known;
 pub mod name;
 mod own;
 pub mod place;
@@ -34,6 +34,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 pub mod validate;
+mod watchers;
 
 pub use annotation::IngressOptions;
 pub use cache::Cache;
@@ -56,7 +57,7 @@ pub enum Checks {
 }
 
 /// How documents are read; everything that comes from the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ParseOptions {
     /// Only `.yaml` and `.yml` files under these are manifests; `.` is the whole repository.
     pub watched: Vec<RepoPath>,
@@ -88,11 +89,11 @@ impl Default for ParseOptions {
 pub struct Manifests {
     /// Every document that goes to the cluster, as written, ours of kind `IAMServiceAccount` excepted (decision: it is
     /// never sent). Sorted by object key.
-    pub objects: Vec<Shared<Object>>,
-    pub ingresses: Vec<Shared<Ingress>>,
+    pub objects: Shared<Vec<Shared<Object>>>,
+    pub ingresses: Shared<Vec<Shared<Ingress>>>,
     pub classes: Vec<IngressClass>,
     pub params: Vec<Shared<IngressClassParams>>,
-    pub services: Vec<Shared<Service>>,
+    pub services: Shared<Vec<Shared<Service>>>,
     pub iam_service_accounts: Vec<IamServiceAccount>,
     /// ServiceAccounts of git, which are among `objects` too: what a role's binding has to agree with.
     pub service_accounts: Vec<ServiceAccount>,
@@ -124,65 +125,27 @@ pub struct Object {
 
 /// Reads all manifests of a snapshot. The value holds what is good; problems reject (gitops R13).
 pub fn parse(snapshot: &Snapshot, options: &ParseOptions) -> Checked<Manifests> {
-    read_all(snapshot, options, None)
+    parse_changed(snapshot, options, &mut Cache::default())
 }
 
-/// The same, reading only the files that changed since the cache's last parse.
+/// The same, reading only the files that changed since the cache's last parse, and looking again only at documents that
+/// have to do with what changed.
 pub fn parse_changed(
     snapshot: &Snapshot,
     options: &ParseOptions,
     cache: &mut Cache,
 ) -> Checked<Manifests> {
-    cache.begin(options, |path| snapshot.files.contains_key(path));
-    read_all(snapshot, options, Some(cache))
-}
-
-fn read_all(
-    snapshot: &Snapshot,
-    options: &ParseOptions,
-    mut cache: Option<&mut Cache>,
-) -> Checked<Manifests> {
-    let mut manifests = Manifests::default();
-    for path in &options.watched {
-        manifests.watched.insert(path.clone(), 0);
-    }
     let files = Files {
         snapshot,
         limits: &options.limits,
     };
-    let mut problems = Vec::new();
-    let mut documents = Vec::new();
-    for (path, bytes) in &snapshot.files {
-        if !is_manifest(path)
-            || !options
-                .watched
-                .iter()
-                .any(|watched| is_under(path, watched))
-        {
-            continue;
-        }
-        let read = || read_file(path, bytes, &files, options);
-        let mut read = match &mut cache {
-            Some(cache) => cache.file(path, bytes, read),
-            None => read(),
-        };
-        for (watched, count) in &mut manifests.watched {
-            if is_under(path, watched) {
-                *count += read.documents.len();
-            }
-        }
-        problems.append(&mut read.problems);
-        documents.append(&mut read.documents);
-    }
-    let findings = validate::run(&documents, options);
-    assemble(documents, findings, options, &mut manifests, &mut problems);
-    lower(&mut problems, options);
-    problems.sort();
-    problems.dedup();
-    Checked {
-        value: manifests,
-        problems,
-    }
+    let is_watched = |path: &RepoPath| {
+        let mut watched = options.watched.iter();
+        is_manifest(path) && watched.any(|watched| is_under(path, watched))
+    };
+    cache.parse(snapshot, options, is_watched, |path, file| {
+        read_file(path, file, &files, options)
+    })
 }
 
 /// IngressClassParams as the API server gives them, by their `spec`; places are those of the object, not of a file.
@@ -232,8 +195,8 @@ pub fn live_options(annotations: &BTreeMap<String, String>) -> IngressOptions {
 }
 
 /// One file alone: what it holds does not depend on others, but for those that it names.
-fn read_file(path: &RepoPath, bytes: &[u8], files: &Files<'_>, options: &ParseOptions) -> FileRead {
-    let yaml = yaml::parse(path.as_str(), bytes, &options.limits);
+fn read_file(path: &RepoPath, file: &File, files: &Files<'_>, options: &ParseOptions) -> FileRead {
+    let yaml = yaml::parse(path.as_str(), file, &options.limits);
     let context = Context {
         file: path.as_str(),
         files,
@@ -241,7 +204,7 @@ fn read_file(path: &RepoPath, bytes: &[u8], files: &Files<'_>, options: &ParseOp
     };
     let mut read = FileRead {
         problems: yaml.problems,
-        names_files: mentions_iam(bytes),
+        names_files: file.names_others(mentions_iam),
         ..FileRead::default()
     };
     for tree in &yaml.value {
@@ -256,7 +219,7 @@ fn read_file(path: &RepoPath, bytes: &[u8], files: &Files<'_>, options: &ParseOp
 pub fn named_files(snapshot: &Snapshot) -> BTreeSet<RepoPath> {
     let mut named = BTreeSet::new();
     for (path, bytes) in &snapshot.files {
-        if !is_manifest(path) || !mentions_iam(bytes) {
+        if !is_manifest(path) || !bytes.names_others(mentions_iam) {
             continue;
         }
         for tree in yaml::parse(path.as_str(), bytes, &Limits::default()).value {
@@ -303,92 +266,6 @@ fn is_under(path: &RepoPath, watched: &RepoPath) -> bool {
             .as_str()
             .strip_prefix(watched)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Sorts the documents by what they are, and decides which problems of Ingresses count.
-fn assemble(
-    documents: Vec<Shared<Document>>,
-    findings: Vec<Finding>,
-    options: &ParseOptions,
-    manifests: &mut Manifests,
-    problems: &mut Vec<Problem>,
-) {
-    let mut of_ingress: BTreeMap<usize, Vec<Problem>> = BTreeMap::new();
-    for finding in findings {
-        match finding.ingress {
-            Some(index) => of_ingress.entry(index).or_default().push(finding.problem),
-            None => problems.push(finding.problem),
-        }
-    }
-    for (index, document) in documents.iter().enumerate() {
-        let mut is_sent = true;
-        match &document.typed {
-            Typed::Ingress(ingress, _) => {
-                let mut ingress = ingress.clone();
-                if let Some(found) = of_ingress.remove(&index) {
-                    ingress.deferred.extend(found);
-                }
-                manifests.ingresses.push(ingress);
-            }
-            Typed::Class(class) => manifests.classes.push(class.clone()),
-            Typed::Params(params) => manifests.params.push(params.clone()),
-            Typed::Service(service) => manifests.services.push(service.clone()),
-            Typed::ServiceAccount(account) => manifests.service_accounts.push(account.clone()),
-            Typed::IamServiceAccount(account) => {
-                is_sent = false;
-                manifests.iam_service_accounts.push((**account).clone());
-            }
-            Typed::Namespace(labels) => {
-                manifests
-                    .namespaces
-                    .insert(document.object.reference.name.clone(), labels.clone());
-            }
-            Typed::Secret(shape) => {
-                let reference = &document.object.reference;
-                let namespace = reference.namespace.as_deref().unwrap_or_default();
-                manifests
-                    .secrets
-                    .insert(format!("{namespace}/{}", reference.name), shape.clone());
-            }
-            Typed::Other => {}
-        }
-        if is_sent {
-            manifests.objects.push(document.object.clone());
-        }
-    }
-    // Most have none: asking first leaves them shared.
-    for ingress in manifests
-        .ingresses
-        .iter_mut()
-        .filter(|ingress| !ingress.deferred.is_empty())
-    {
-        match ownership(ingress, &manifests.classes, options) {
-            Ownership::Ours => problems.append(&mut ingress.deferred),
-            Ownership::Foreign => ingress.deferred.clear(),
-            Ownership::Undecided => {
-                lower(&mut ingress.deferred, options);
-                ingress.deferred.sort();
-            }
-        }
-    }
-    // The order of files and documents never matters (gitops R11).
-    manifests.objects.sort_by(|a, b| {
-        (a.reference.identity(), &a.origin).cmp(&(b.reference.identity(), &b.origin))
-    });
-    manifests
-        .ingresses
-        .sort_by_cached_key(|ingress| ingress.key());
-    manifests.classes.sort_by(|a, b| a.name.cmp(&b.name));
-    manifests.params.sort_by(|a, b| a.name.cmp(&b.name));
-    manifests
-        .services
-        .sort_by(|a, b| a.reference.cmp(&b.reference));
-    manifests
-        .iam_service_accounts
-        .sort_by_key(IamServiceAccount::key);
-    manifests
-        .service_accounts
-        .sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
 }
 
 /// Makes warnings of problems whose check is lowered and may be (decision 14 of the spec).

@@ -129,7 +129,9 @@ items:
     fn place(name: &str, message: &str) -> String {
         let mut files = Snapshot::default();
         let file = RepoPath::new("web.yaml".to_owned());
-        files.files.insert(file.clone(), FILE.as_bytes().to_vec());
+        files
+            .files
+            .insert(file.clone(), FILE.as_bytes().to_vec().into());
         let options = ParseOptions {
             watched: [RepoPath::new(".".to_owned())].into(),
             ..ParseOptions::default()

@@ -12,7 +12,7 @@ pub(super) fn snapshot(files: &[(&str, &str)]) -> Snapshot {
         commit: None,
         files: files
             .iter()
-            .map(|(path, text)| (RepoPath::from(*path), text.as_bytes().to_vec()))
+            .map(|(path, text)| (RepoPath::from(*path), text.as_bytes().to_vec().into()))
             .collect(),
     }
 }
@@ -166,7 +166,7 @@ fn the_example_of_the_repository_has_no_problems() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         files
             .files
-            .insert(RepoPath::new(name), std::fs::read(&path).unwrap());
+            .insert(RepoPath::new(name), std::fs::read(&path).unwrap().into());
     }
     for named in named_files(&files) {
         assert!(files.files.contains_key(&named), "{named}");
@@ -479,7 +479,7 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let mut snapshot = snapshot(&[]);
-        snapshot.files.insert("a.yaml".into(), bytes);
+        snapshot.files.insert("a.yaml".into(), bytes.into());
         parse(&snapshot, &ParseOptions::default());
         named_files(&snapshot);
     }

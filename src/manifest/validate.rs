@@ -1,13 +1,18 @@
 //! CHECKS: named checks across the documents of one commit.
+//!
+//! Each is about one Ingress, one Service or the objects of one name, so that after a change only what has to do with it
+//! is checked again ([`super::known`]); [`super::watchers`] knows what the checks of an Ingress look at. Few documents
+//! are what checks of all of them are about.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    Checks, IamServiceAccount, Ingress, IngressClass, ParseOptions, Service, ServiceRef,
+    Checks, IamServiceAccount, Ingress, IngressClass, Manifests, Object, ParseOptions, Service,
+    ServiceRef,
     annotation::TargetType,
-    document::{Document, Typed},
     ingress::{BackendUse, CONTROLLER, PortRef},
     stored,
+    watchers::Watchers,
 };
 use crate::{
     problem::{Origin, Problem, codes},
@@ -18,6 +23,9 @@ mod effect;
 #[cfg(test)]
 mod tests;
 
+pub(super) use effect::speaks_for_group;
+use effect::ByClass;
+
 /// One check: a name that is also the code of what it finds, and a line on what it looks for.
 #[derive(Clone, Copy)]
 pub struct Check {
@@ -25,7 +33,20 @@ pub struct Check {
     pub doc: &'static str,
     /// LBC finds it only when something asks for it: so do our builders, where its ways are asked for.
     is_asked: bool,
-    run: fn(&Whole<'_>) -> Vec<Finding>,
+    run: &'static [Run],
+}
+
+/// A part of a check, by what it is about.
+#[derive(Clone, Copy)]
+enum Run {
+    /// What it finds counts if the Ingress's class is ours. It looks at the Ingress, its Services, what the members of its
+    /// group say ([`speaks_for_group`]), and at classes and their parameters.
+    Ingress(fn(&Whole<'_>, &Ingress, &[BackendUse]) -> Vec<Problem>),
+    Service(fn(&Service) -> Vec<Problem>),
+    /// Objects of one name, in the order of their places.
+    Same(fn(&[Shared<Object>]) -> Vec<Problem>),
+    /// It looks at classes and IAMServiceAccounts.
+    All(fn(&Manifests) -> Vec<Problem>),
 }
 
 /// All cross-document checks, in the order in which they run.
@@ -38,141 +59,158 @@ const CHECKS: &[Check] = &[
         name: codes::DUPLICATE_OBJECT,
         doc: "No object is defined by two documents, whatever their files or API versions (gitops R12).",
         is_asked: false,
-        run: duplicate_objects,
+        run: &[Run::Same(duplicate_objects), Run::All(duplicate_accounts)],
     },
     Check {
         name: codes::SEVERAL_DEFAULT_CLASSES,
         doc: "At most one IngressClass is the default: with two, Ingresses without a class cannot be created.",
         is_asked: true,
-        run: several_default_classes,
+        run: &[Run::All(several_default_classes)],
     },
     Check {
         name: codes::SERVICE_PORT,
         doc: "A backend's port exists on its Service, where git holds that Service.",
         is_asked: true,
-        run: service_ports,
+        run: &[Run::Ingress(service_ports)],
     },
     Check {
         name: codes::NODE_PORT,
         doc: "A backend with instance targets is a Service with node ports, where git holds that Service.",
         is_asked: true,
-        run: node_ports,
+        run: &[Run::Ingress(node_ports)],
     },
     Check {
         name: codes::NO_EFFECT,
         doc: "What an Ingress declares is made use of by something (ingress-model §§2, 4, 5, 8).",
         is_asked: false,
-        run: effect::without,
+        run: &[
+            Run::Ingress(effect::of_ingress),
+            Run::Service(effect::of_service),
+        ],
     },
     Check {
         name: codes::IAM_DUPLICATE,
         doc: "One ServiceAccount and one role name are declared by one IAMServiceAccount only (irsa.md §9.1).",
         is_asked: false,
-        run: iam_duplicates,
+        run: &[Run::All(iam_duplicates)],
     },
 ];
 
-/// What the checks look at.
-pub(super) struct Whole<'a> {
-    pub documents: &'a [Shared<Document>],
-    pub options: &'a ParseOptions,
-    /// By namespace and name; of two with one name, which is a problem, the last.
-    pub services: HashMap<(&'a str, &'a str), &'a Service>,
-    backends: Vec<Target<'a>>,
-}
-
-/// A backend whose Service git holds.
-#[derive(Clone, Copy)]
-struct Target<'a> {
-    /// Index of the Ingress's document.
-    index: usize,
-    ingress: &'a Ingress,
-    backend: &'a BackendUse,
-    service: &'a Service,
-}
-
-/// What the parameters of an Ingress's class say of its type of targets.
-#[derive(Clone, Copy)]
-enum ByClass {
-    /// It wins over annotations.
-    Set(TargetType),
-    Unset,
-    /// The class names parameters that git does not hold: left to the builders.
-    Elsewhere,
-}
-
-/// What the classes of git say of targets, by their names.
-struct Classes<'a> {
-    by_name: HashMap<&'a str, ByClass>,
-    /// For Ingresses without a class.
-    default: ByClass,
-}
-
-impl<'a> Classes<'a> {
-    fn new(whole: &Whole<'a>) -> Self {
-        let params: HashMap<&str, _> = whole
-            .documents
-            .iter()
-            .filter_map(|document| match &document.typed {
-                Typed::Params(params) => Some((params.name.as_str(), &params.spec.target_type)),
-                _ => None,
-            })
-            .collect();
-        let says = |class: &IngressClass| match &class.parameters {
-            None => ByClass::Unset,
-            Some(parameters) => match params.get(parameters.value.2.as_str()) {
-                Some(Some(target_type)) => ByClass::Set(target_type.value),
-                Some(None) => ByClass::Unset,
-                None => ByClass::Elsewhere,
-            },
-        };
-        Self {
-            by_name: whole
-                .classes()
-                .map(|class| (class.name.as_str(), says(class)))
-                .collect(),
-            default: stored::default_class(whole.classes()).map_or(ByClass::Unset, says),
-        }
-    }
-
-    /// A class that git does not hold counts as one without parameters: who waits for his class waits with what is found.
-    fn of(&self, ingress: &Ingress) -> ByClass {
-        match (&ingress.class_annotation, &ingress.class_name) {
-            // Parameters do not hold on this path (ingress-model.md §1.1).
-            (Some(_), _) => ByClass::Unset,
-            (None, Some(name)) => {
-                let found = self.by_name.get(name.value.as_str());
-                found.copied().unwrap_or(ByClass::Unset)
-            }
-            (None, None) => self.default,
-        }
-    }
-}
-
-/// A problem, and the Ingress whose class decides whether it counts.
-pub(super) struct Finding {
-    pub problem: Problem,
-    /// Index of the document.
-    pub ingress: Option<usize>,
-}
-
-impl Finding {
-    fn always(problem: Problem) -> Self {
-        Self {
-            problem,
-            ingress: None,
-        }
-    }
-}
-
-/// Runs all checks.
-pub(super) fn run(documents: &[Shared<Document>], options: &ParseOptions) -> Vec<Finding> {
-    let whole = Whole::new(documents, options);
+fn runs(options: &ParseOptions) -> impl Iterator<Item = &'static Run> + use<> {
+    let is_strict = options.checks == Checks::Strict;
     CHECKS
         .iter()
-        .filter(|check| options.checks == Checks::Strict || !check.is_asked)
-        .flat_map(|check| (check.run)(&whole))
-        .collect()
+        .filter(move |check| is_strict || !check.is_asked)
+        .flat_map(|check| check.run)
+}
+
+/// What the checks look at.
+pub(super) struct Whole<'a> {
+    pub manifests: &'a Manifests,
+    pub options: &'a ParseOptions,
+    /// Where many are going to be looked up: by namespace and name; of two with one name, which is a problem, the last.
+    services: Option<HashMap<(&'a str, &'a str), &'a Service>>,
+    git: effect::Git<'a>,
+}
+
+/// From so many documents on it pays to make an index of Services.
+const MANY: usize = 1_000;
+
+impl<'a> Whole<'a> {
+    /// `looked_at`: how many documents are going to be checked.
+    pub fn new(
+        manifests: &'a Manifests,
+        watchers: &'a Watchers,
+        options: &'a ParseOptions,
+        looked_at: usize,
+    ) -> Self {
+        let services = (looked_at >= MANY).then(|| {
+            let services = manifests.services.iter();
+            services
+                .map(|service| {
+                    let ServiceRef { namespace, name } = &service.reference;
+                    ((namespace.as_str(), name.as_str()), &**service)
+                })
+                .collect()
+        });
+        Self {
+            manifests,
+            options,
+            services,
+            git: effect::Git::new(manifests, watchers),
+        }
+    }
+
+    /// What is found in an Ingress; its class decides whether it counts.
+    pub fn of_ingress(&self, ingress: &Ingress, backends: &[BackendUse]) -> Vec<Problem> {
+        runs(self.options)
+            .filter_map(|run| match run {
+                Run::Ingress(run) => Some(run(self, ingress, backends)),
+                _ => None,
+            })
+            .flatten()
+            .collect()
+    }
+
+    pub fn of_service(&self, service: &Service) -> Vec<Problem> {
+        runs(self.options)
+            .filter_map(|run| match run {
+                Run::Service(run) => Some(run(service)),
+                _ => None,
+            })
+            .flatten()
+            .collect()
+    }
+
+    /// What is found in objects of one name.
+    pub fn of_same(&self, objects: &[Shared<Object>]) -> Vec<Problem> {
+        runs(self.options)
+            .filter_map(|run| match run {
+                Run::Same(run) => Some(run(objects)),
+                _ => None,
+            })
+            .flatten()
+            .collect()
+    }
+
+    /// What is found among all documents.
+    pub fn of_all(&self) -> Vec<Problem> {
+        runs(self.options)
+            .filter_map(|run| match run {
+                Run::All(run) => Some(run(self.manifests)),
+                _ => None,
+            })
+            .flatten()
+            .collect()
+    }
+
+    /// The Service of that name; of two, which is a problem, the last.
+    pub fn service(&self, namespace: &str, name: &str) -> Option<&'a Service> {
+        let wanted = (namespace, name);
+        if let Some(services) = &self.services {
+            return services.get(&wanted).copied();
+        }
+        fn key(service: &Service) -> (&str, &str) {
+            let ServiceRef { namespace, name } = &service.reference;
+            (namespace, name)
+        }
+        let services = &self.manifests.services;
+        let end = services.partition_point(|service| key(service) <= wanted);
+        let last: &Service = services[..end].last()?;
+        (key(last) == wanted).then_some(last)
+    }
+
+    /// Backends whose Services git holds.
+    fn held<'b>(
+        &self,
+        ingress: &Ingress,
+        backends: &'b [BackendUse],
+    ) -> impl Iterator<Item = (&'b BackendUse, &'a Service)> {
+        backends.iter().filter_map(move |backend| {
+            let service = self.service(&ingress.namespace, &backend.service.value)?;
+            Some((backend, service))
+        })
+    }
 }
 
 /// Whose Ingress it is, as far as git tells.
@@ -213,65 +251,69 @@ pub fn ownership(ingress: &Ingress, classes: &[IngressClass], options: &ParseOpt
     found.map_or(Ownership::Undecided, by_controller)
 }
 
-fn duplicate_objects(whole: &Whole<'_>) -> Vec<Finding> {
-    let mut seen: HashMap<_, &Origin> = HashMap::new();
-    let mut findings = Vec::new();
-    for document in whole.documents {
-        let object = &document.object;
-        let key = object.reference.identity();
-        if let Some(first) = seen.get(&key) {
-            let problem = Problem::new(
-                codes::DUPLICATE_OBJECT,
-                object.origin.clone(),
-                "this object is defined twice",
-            );
-            findings.push(Finding::always(
-                problem
-                    .of(&object.reference)
-                    .hint("keep one of the documents")
-                    .also((*first).clone()),
-            ));
-        } else {
-            seen.insert(key, &object.origin);
-        }
-    }
-    findings
-}
-
-fn several_default_classes(whole: &Whole<'_>) -> Vec<Finding> {
-    let mut defaults = whole.classes().filter(|class| class.is_default);
-    let Some(first) = defaults.next() else {
+fn duplicate_objects(same: &[Shared<Object>]) -> Vec<Problem> {
+    let Some((first, others)) = same.split_first() else {
         return Vec::new();
     };
-    defaults
+    let twice =
+        |object: &Shared<Object>| defined_twice(&object.origin, &object.reference, &first.origin);
+    others.iter().map(twice).collect()
+}
+
+fn defined_twice(origin: &Origin, object: impl std::fmt::Display, first: &Origin) -> Problem {
+    Problem::new(
+        codes::DUPLICATE_OBJECT,
+        origin.clone(),
+        "this object is defined twice",
+    )
+    .of(object)
+    .hint("keep one of the documents")
+    .also(first.clone())
+}
+
+/// [`duplicate_objects`] of those that are not sent to the cluster.
+fn duplicate_accounts(manifests: &Manifests) -> Vec<Problem> {
+    let accounts = &manifests.iam_service_accounts;
+    let same = accounts.chunk_by(|a, b| a.namespace == b.namespace && a.name == b.name);
+    let pairs = same.filter_map(<[_]>::split_first);
+    pairs
+        .flat_map(|(first, others)| {
+            others.iter().map(|account| {
+                let object = format!("IAMServiceAccount {}", account.key());
+                defined_twice(&account.origin, object, &first.origin)
+            })
+        })
+        .collect()
+}
+
+fn several_default_classes(manifests: &Manifests) -> Vec<Problem> {
+    let classes = manifests.classes.iter();
+    let mut defaults: Vec<&IngressClass> = classes.filter(|class| class.is_default).collect();
+    defaults.sort_by_key(|class| &class.origin);
+    let Some((first, others)) = defaults.split_first() else {
+        return Vec::new();
+    };
+    others
+        .iter()
         .map(|class| {
-            let problem = Problem::new(
+            Problem::new(
                 codes::SEVERAL_DEFAULT_CLASSES,
                 class.origin.clone(),
                 format!(
                     "\"{}\" and \"{}\" are both the default class",
                     first.name, class.name
                 ),
-            );
-            Finding::always(
-                problem
-                    .of(format!("IngressClass {}", class.name))
-                    .hint("only one may be")
-                    .also(first.origin.clone()),
             )
+            .of(format!("IngressClass {}", class.name))
+            .hint("only one may be")
+            .also(first.origin.clone())
         })
         .collect()
 }
 
-fn service_ports(whole: &Whole<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for target in &whole.backends {
-        let Target {
-            index,
-            ingress,
-            backend,
-            service,
-        } = *target;
+fn service_ports(whole: &Whole<'_>, ingress: &Ingress, backends: &[BackendUse]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (backend, service) in whole.held(ingress, backends) {
         let is_there = service.ports.iter().any(|port| match &backend.port.value {
             PortRef::Name(name) => port.name.as_deref() == Some(name),
             PortRef::Number(number) => port.port == *number,
@@ -305,31 +347,21 @@ fn service_ports(whole: &Whole<'_>) -> Vec<Finding> {
             }
         ))
         .also(service.origin.clone());
-        findings.push(Finding {
-            problem,
-            ingress: Some(index),
-        });
+        problems.push(problem);
     }
-    findings
+    problems
 }
 
-fn node_ports(whole: &Whole<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let classes = Classes::new(whole);
-    for target in &whole.backends {
-        let Target {
-            index,
-            ingress,
-            backend,
-            service,
-        } = *target;
+fn node_ports(whole: &Whole<'_>, ingress: &Ingress, backends: &[BackendUse]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (backend, service) in whole.held(ingress, backends) {
         if matches!(service.service_type.as_str(), "NodePort" | "LoadBalancer") {
             continue;
         }
         let setting = [&service.options, &ingress.options]
             .into_iter()
             .find_map(|options| options.target_group.target_type.as_ref());
-        let target_type = match (classes.of(ingress), setting) {
+        let target_type = match (whole.git.by_class(ingress), setting) {
             (ByClass::Set(target_type), _) => Some(target_type),
             (ByClass::Elsewhere, _) => None,
             (ByClass::Unset, Some(setting)) => setting.good().copied(),
@@ -349,28 +381,27 @@ fn node_ports(whole: &Whole<'_>) -> Vec<Finding> {
         .of(format!("Ingress {}", ingress.key()))
         .hint("write spec.type: NodePort on the Service")
         .also(service.origin.clone());
-        findings.push(Finding {
-            problem,
-            ingress: Some(index),
-        });
+        problems.push(problem);
     }
-    findings
+    problems
 }
 
-fn iam_duplicates(whole: &Whole<'_>) -> Vec<Finding> {
+fn iam_duplicates(manifests: &Manifests) -> Vec<Problem> {
+    let mut declared: Vec<&IamServiceAccount> = manifests.iam_service_accounts.iter().collect();
+    declared.sort_by_key(|account| &account.origin);
     let mut accounts: BTreeMap<(&str, &str), &Origin> = BTreeMap::new();
     let mut roles: BTreeMap<String, &Origin> = BTreeMap::new();
     let mut findings = Vec::new();
     let mut refuse =
         |origin: &Origin, account: &IamServiceAccount, message: String, first: &Origin| {
-            findings.push(Finding::always(
+            findings.push(
                 Problem::new(codes::IAM_DUPLICATE, origin.clone(), message)
                     .of(format!("IAMServiceAccount {}", account.key()))
                     .hint("one of the documents must go")
                     .also(first.clone()),
-            ));
+            );
         };
-    for account in whole.iam_service_accounts() {
+    for account in declared {
         let name = account.service_account.name.as_str();
         let key = (account.namespace.as_str(), name);
         match accounts.get(&key) {
@@ -404,76 +435,4 @@ fn iam_duplicates(whole: &Whole<'_>) -> Vec<Finding> {
         }
     }
     findings
-}
-
-impl<'a> Whole<'a> {
-    fn new(documents: &'a [Shared<Document>], options: &'a ParseOptions) -> Self {
-        let services = documents
-            .iter()
-            .filter_map(|document| match &document.typed {
-                Typed::Service(service) => {
-                    let ServiceRef { namespace, name } = &service.reference;
-                    Some(((namespace.as_str(), name.as_str()), &**service))
-                }
-                _ => None,
-            });
-        let mut whole = Self {
-            documents,
-            options,
-            services: services.collect(),
-            backends: Vec::new(),
-        };
-        whole.backends = whole.all_backends();
-        whole
-    }
-
-    fn classes(&self) -> impl Iterator<Item = &'a IngressClass> {
-        self.documents
-            .iter()
-            .filter_map(|document| match &document.typed {
-                Typed::Class(class) => Some(class),
-                _ => None,
-            })
-    }
-
-    fn iam_service_accounts(&self) -> impl Iterator<Item = &'a IamServiceAccount> {
-        self.documents
-            .iter()
-            .filter_map(|document| match &document.typed {
-                Typed::IamServiceAccount(account) => Some(&**account),
-                _ => None,
-            })
-    }
-
-    /// With the indexes of their documents.
-    fn ingresses(&self) -> impl Iterator<Item = (usize, &'a Ingress)> {
-        self.documents
-            .iter()
-            .enumerate()
-            .filter_map(|(index, document)| match &document.typed {
-                Typed::Ingress(ingress, _) => Some((index, &**ingress)),
-                _ => None,
-            })
-    }
-
-    fn all_backends(&self) -> Vec<Target<'a>> {
-        let mut backends = Vec::new();
-        for (index, document) in self.documents.iter().enumerate() {
-            let Typed::Ingress(ingress, uses) = &document.typed else {
-                continue;
-            };
-            for backend in uses {
-                let key = (ingress.namespace.as_str(), backend.service.value.as_str());
-                if let Some(service) = self.services.get(&key) {
-                    backends.push(Target {
-                        index,
-                        ingress,
-                        backend,
-                        service,
-                    });
-                }
-            }
-        }
-        backends
-    }
 }

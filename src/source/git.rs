@@ -413,7 +413,7 @@ fn files(
     revision: &Revision,
     paths: &[RepoPath],
     named: &BTreeSet<RepoPath>,
-) -> Result<BTreeMap<RepoPath, Vec<u8>>, SourceError> {
+) -> Result<BTreeMap<RepoPath, super::snapshot::File>, SourceError> {
     let tree = CommitTree {
         root: find_commit(repository, revision)?.tree_id(),
         odb: repository.odb().map_err(|error| damaged(&error))?,

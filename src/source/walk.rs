@@ -73,7 +73,7 @@ pub(super) fn collect<T: Tree>(
     tree: &T,
     watched: &[RepoPath],
     named: &BTreeSet<RepoPath>,
-) -> Result<BTreeMap<RepoPath, Vec<u8>>, SourceError> {
+) -> Result<BTreeMap<RepoPath, super::snapshot::File>, SourceError> {
     let mut walk = Walk {
         tree,
         watched,
@@ -112,7 +112,7 @@ fn is_root(path: &RepoPath) -> bool {
 struct Walk<'a, T> {
     tree: &'a T,
     watched: &'a [RepoPath],
-    files: BTreeMap<RepoPath, Vec<u8>>,
+    files: BTreeMap<RepoPath, super::snapshot::File>,
     bytes: u64,
     entries: usize,
 }
@@ -251,7 +251,7 @@ impl<T: Tree> Walk<'_, T> {
             ));
         }
         self.bytes += content.len() as u64;
-        self.files.insert(path.clone(), content);
+        self.files.insert(path.clone(), content.into());
         Ok(())
     }
 

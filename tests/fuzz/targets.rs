@@ -55,7 +55,7 @@ fn look(bytes: Vec<u8>) {
     let lines = text.split(['\n', '\r']).count();
     let snapshot = Snapshot {
         commit: None,
-        files: BTreeMap::from([(RepoPath::from("a.yaml"), bytes)]),
+        files: BTreeMap::from([(RepoPath::from("a.yaml"), bytes.into())]),
     };
     for checks in [Checks::Strict, Checks::Lbc] {
         let options = ParseOptions {

@@ -389,7 +389,7 @@ fn shuffle(files: &Snapshot) -> Snapshot {
             shuffled.files.insert(path.clone(), bytes.clone());
             continue;
         };
-        let text = String::from_utf8(bytes.clone()).expect("UTF-8");
+        let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
         // Each keeps its last line's end: to a block of text it belongs.
         let mut documents: Vec<String> = text
             .split("\n---\n")
@@ -403,7 +403,7 @@ fn shuffle(files: &Snapshot) -> Snapshot {
         let path = RepoPath::new(format!("{directory}{index:03}.yaml"));
         shuffled
             .files
-            .insert(path, documents.join("---\n").into_bytes());
+            .insert(path, documents.join("---\n").into_bytes().into());
     }
     shuffled
 }

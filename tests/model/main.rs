@@ -18,6 +18,7 @@ use proptest::prelude::*;
 mod again;
 mod audit;
 mod collision;
+mod edits;
 mod repository;
 mod values;
 

@@ -367,21 +367,30 @@ impl Repository {
         }
         Snapshot {
             commit: None,
-            files: texts,
+            files: texts
+                .into_iter()
+                .map(|(path, text)| (path, text.into()))
+                .collect(),
         }
     }
 
     /// A file for each document, named for it: what does not change stays as it was read.
     pub fn a_file_each(&self) -> Snapshot {
         let mut order = Order(0);
-        let mut files = BTreeMap::from([("class.yaml".into(), order.class().into_bytes())]);
+        let mut files = BTreeMap::from([("class.yaml".into(), order.class().into_bytes().into())]);
         for ingress in &self.ingresses {
             let path = format!("{}/{}.ingress.yaml", ingress.namespace, ingress.name);
-            files.insert(RepoPath::new(path), order.ingress(ingress).into_bytes());
+            files.insert(
+                RepoPath::new(path),
+                order.ingress(ingress).into_bytes().into(),
+            );
         }
         for service in &self.services {
             let path = format!("{}/{}.service.yaml", service.namespace, service.name);
-            files.insert(RepoPath::new(path), order.service(service).into_bytes());
+            files.insert(
+                RepoPath::new(path),
+                order.service(service).into_bytes().into(),
+            );
         }
         Snapshot {
             commit: None,

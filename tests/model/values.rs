@@ -285,7 +285,7 @@ impl Given {
             commit: None,
             files: files
                 .into_iter()
-                .map(|(name, text)| (RepoPath::from(name.as_str()), text.into_bytes()))
+                .map(|(name, text)| (RepoPath::from(name.as_str()), text.into_bytes().into()))
                 .collect(),
         })
     }

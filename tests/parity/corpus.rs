@@ -100,7 +100,7 @@ pub fn snapshot(files: &[(&str, String)]) -> Snapshot {
         commit: None,
         files: files
             .iter()
-            .map(|(path, text)| (RepoPath::from(*path), text.clone().into_bytes()))
+            .map(|(path, text)| (RepoPath::from(*path), text.clone().into_bytes().into()))
             .collect(),
     }
 }

@@ -1,6 +1,8 @@
-//! How long the ingress model takes on a large repository. Nothing is asserted here: counts are `tests/scale`'s.
+//! How long the ingress model takes on a large repository, and how much memory. Times are not asserted: the machine may
+//! be busy with something else, so the processor's time is printed beside.
 
 use std::{
+    fs,
     hint::black_box,
     time::{Duration, Instant},
 };
@@ -15,58 +17,133 @@ use criterion::{Criterion, criterion_group, criterion_main};
 #[path = "workload.rs"]
 mod workload;
 
-use workload::workload;
+use workload::{Workload, workload};
+
+const INGRESSES: usize = 10_000;
+
+/// Both by the wall and by this thread's share of the processor.
+#[derive(Clone, Copy)]
+struct Clock {
+    wall: Instant,
+    cpu: Duration,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self {
+            wall: Instant::now(),
+            cpu: cpu(),
+        }
+    }
+
+    fn elapsed(self) -> String {
+        let (wall, cpu) = (self.wall.elapsed(), cpu() - self.cpu);
+        format!("{wall:.1?} (processor {cpu:.1?})")
+    }
+}
+
+/// Time that this thread has had of a processor; zero where the kernel does not say.
+fn cpu() -> Duration {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split_whitespace().next();
+    Duration::from_nanos(nanoseconds.and_then(|it| it.parse().ok()).unwrap_or(0))
+}
+
+/// The most memory that this process ever had, in MiB.
+fn peak() -> u64 {
+    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kilobytes.and_then(|it| it.parse().ok()).unwrap_or(0) / 1024
+}
 
 fn model(c: &mut Criterion) {
+    for groups in [500, 50] {
+        whole(groups);
+        after_one_change(groups);
+    }
     let mut all = c.benchmark_group("10000 Ingresses");
     all.sample_size(10)
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(5));
     for groups in [500, 50] {
-        let workload = workload(10_000, groups);
+        let workload = workload(INGRESSES, groups);
         let manifests = manifest::parse(&workload.snapshot, &ParseOptions::default()).value;
         all.bench_function(format!("model and JSON, {groups} groups"), |b| {
-            b.iter(|| {
-                let built =
-                    group::build::build_all(&manifests, &workload.facts, &workload.settings);
-                serde_json::to_vec(&lbc::Models(&black_box(built.into_models())))
-            });
+            b.iter(|| json(&workload, &manifests));
         });
     }
-    let workload = workload(10_000, 500);
+    let workload = workload(INGRESSES, 500);
     all.bench_function("YAML to documents", |b| {
         b.iter(|| manifest::parse(black_box(&workload.snapshot), &ParseOptions::default()));
     });
     all.finish();
-    after_one_change();
+}
+
+fn json(workload: &Workload, manifests: &manifest::Manifests) -> Vec<u8> {
+    let built = group::build::build_all(manifests, &workload.facts, &workload.settings);
+    serde_json::to_vec(&lbc::Models(&black_box(built.into_models()))).expect("JSON")
+}
+
+/// YAML to JSON, once from the beginning.
+fn whole(groups: usize) {
+    let workload = workload(INGRESSES, groups);
+    let before = peak();
+    let start = Clock::start();
+    let read = manifest::parse(&workload.snapshot, &ParseOptions::default()).value;
+    let to_documents = start.elapsed();
+    let peak_of_documents = peak();
+    let middle = Clock::start();
+    let json = json(&workload, &read);
+    println!(
+        "{groups} groups: YAML to documents {to_documents}, model and JSON {}, all {}; memory {before} MiB before, \
+         {peak_of_documents} MiB with documents, {} MiB at most; JSON has {} MiB",
+        middle.elapsed(),
+        start.elapsed(),
+        peak(),
+        json.len() >> 20,
+    );
 }
 
 /// What a commit that changes one file costs, from its files to the models of all groups.
-fn after_one_change() {
-    let mut workload = workload(10_000, 500);
+fn after_one_change(groups: usize) {
+    let mut workload = workload(INGRESSES, groups);
     let options = ParseOptions::default();
-    let (mut documents, mut groups) = (manifest::Cache::default(), group::cache::Cache::default());
-    for round in 0..5 {
+    let (mut documents, mut models) = (manifest::Cache::default(), group::cache::Cache::default());
+    // What a daemon holds of the commit before.
+    let mut in_force = None;
+    for round in 0..6 {
         let annotation =
             format!("    alb.ingress.kubernetes.io/healthcheck-path: /ready-{round}\n");
         let text = workload::file(7, 7, &annotation).into_bytes();
-        workload.snapshot.files.insert(workload::path(7), text);
-        let start = Instant::now();
+        let path = workload::path(7);
+        workload.snapshot.files.insert(path, text.into());
+        let start = Clock::start();
+        manifest::named_files(&workload.snapshot);
+        let named = start.elapsed();
+        let middle = Clock::start();
         let parsed = manifest::parse_changed(&workload.snapshot, &options, &mut documents);
-        let read = start.elapsed();
+        let read = middle.elapsed();
+        let middle = Clock::start();
         let built = group::build::build_changed(
             &parsed.value,
             &workload.facts,
             &workload.settings,
-            &mut groups,
+            &mut models,
         );
-        let all = start.elapsed();
-        black_box(built);
         println!(
-            "round {round}: {} files read in {read:.1?}, {} groups built; all in {all:.1?}",
-            documents.files_read, groups.groups_built
+            "{groups} groups, commit {round}: files that are named looked for in {named}, {} files read in {read}, {} groups built in {}; all in {}",
+            documents.files_read,
+            models.groups_built,
+            middle.elapsed(),
+            start.elapsed(),
         );
+        if round > 0 {
+            assert_eq!((documents.files_read, models.groups_built), (1, 1));
+        }
+        in_force = Some((parsed, built));
     }
+    black_box(in_force);
 }
 
 criterion_group!(benches, model);

@@ -92,7 +92,10 @@ fn after_a_change_of_one_file_one_file_is_read_and_one_group_is_built() {
     assert_eq!(groups.groups_built, 10);
     let annotation = "    alb.ingress.kubernetes.io/healthcheck-path: /ready\n";
     let text = workload::file(7, 7, annotation).into_bytes();
-    workload.snapshot.files.insert(workload::path(7), text);
+    workload
+        .snapshot
+        .files
+        .insert(workload::path(7), text.into());
     let read = manifest::parse_changed(&workload.snapshot, &options, &mut cache);
     assert_eq!(cache.files_read, 1);
     let changed = read.value.ingresses.iter().filter(|ingress| {

@@ -25,10 +25,16 @@ pub struct Workload {
 
 /// One file for each Ingress with its Services; the Ingresses in turn join the groups.
 pub fn workload(ingresses: usize, groups: usize) -> Workload {
-    let mut files = BTreeMap::from([(RepoPath::from("class.yaml"), CLASS.as_bytes().to_vec())]);
+    let mut files = BTreeMap::from([(
+        RepoPath::from("class.yaml"),
+        CLASS.as_bytes().to_vec().into(),
+    )]);
     let mut services = BTreeMap::new();
     for number in 0..ingresses {
-        files.insert(path(number), file(number, number % groups, "").into_bytes());
+        files.insert(
+            path(number),
+            file(number, number % groups, "").into_bytes().into(),
+        );
         for service in 0..PATHS {
             let port = u16::try_from(30_000 + (number * PATHS + service) % 2_768).unwrap_or(30_000);
             services.insert(

@@ -66,7 +66,7 @@ fn render(files: &[(&str, &str)]) -> Rendered {
         commit: None,
         files: files
             .iter()
-            .map(|(path, text)| (RepoPath::from(*path), text.as_bytes().to_vec()))
+            .map(|(path, text)| (RepoPath::from(*path), text.as_bytes().to_vec().into()))
             .collect::<BTreeMap<_, _>>(),
     };
     let facts = facts.unwrap_or_else(|mistake| panic!("{mistake}"));

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Whole};
+use super::Whole;
 use crate::{
     manifest::{
         Backend, Ingress, IngressOptions, PathType, Service,
@@ -13,7 +13,7 @@ use crate::{
             options::{AuthType, ForwardTo, RuleAction},
             value::{Protocol, TargetType},
         },
-        ingress::{PortRef, USE_ANNOTATION},
+        ingress::{BackendUse, PortRef, USE_ANNOTATION},
     },
     problem::{Located, Problem, codes},
 };
@@ -23,42 +23,39 @@ mod group;
 #[cfg(test)]
 mod tests;
 
-use git::{Git, Params, good, ports};
+pub(super) use git::{ByClass, Git};
+use git::{Params, Said, good, ports};
 use group::{of_group, of_params};
 
-/// [`codes::NO_EFFECT`] of all Ingresses.
-pub(super) fn without(whole: &Whole<'_>) -> Vec<Finding> {
-    let git = Git::new(whole);
-    let mut findings = Vec::new();
-    for service in git.services.values() {
-        of_service(service, &mut findings);
+/// [`codes::NO_EFFECT`] of an Ingress.
+pub(super) fn of_ingress(whole: &Whole<'_>, ingress: &Ingress, _: &[BackendUse]) -> Vec<Problem> {
+    if ingress.options == IngressOptions::default() && ingress.tls_hosts.is_empty() {
+        return Vec::new();
     }
-    for (index, ingress) in whole.ingresses() {
-        if ingress.options == IngressOptions::default() && ingress.tls_hosts.is_empty() {
-            continue;
-        }
-        let mut effects = Effects {
-            ingress,
-            problems: Vec::new(),
-        };
-        let params = git.params(ingress);
-        of_ports(&mut effects, params);
-        of_rules(&mut effects);
-        of_backends(&mut effects, &git);
-        of_group(&mut effects, params, &git);
-        if let Params::Known(Some((name, spec))) = params {
-            of_params(&mut effects, name, spec);
-        }
-        findings.extend(effects.problems.into_iter().map(|problem| Finding {
-            problem,
-            ingress: Some(index),
-        }));
+    let git = &whole.git;
+    let mut effects = Effects {
+        ingress,
+        problems: Vec::new(),
+    };
+    let params = git.params(ingress);
+    of_ports(&mut effects, params);
+    of_rules(&mut effects);
+    of_backends(&mut effects, whole);
+    of_group(&mut effects, params, git);
+    if let Params::Known(Some((name, spec))) = params {
+        of_params(&mut effects, name, spec);
     }
-    findings
+    effects.problems
+}
+
+/// Whether it says something that holds for all members of its group.
+pub(in crate::manifest) fn speaks_for_group(ingress: &Ingress) -> bool {
+    Said::of(ingress) != Said::default()
 }
 
 /// On a Service, `target-control-port` is about that Service's ports.
-fn of_service(service: &Service, findings: &mut Vec<Finding>) {
+pub(super) fn of_service(service: &Service) -> Vec<Problem> {
+    let mut problems = Vec::new();
     let name = &service.reference.name;
     for (spelled, setting) in &service.options.target_group.control_ports {
         let is_own = service.ports.iter().any(|port| {
@@ -73,14 +70,15 @@ fn of_service(service: &Service, findings: &mut Vec<Finding>) {
         let message = format!(
             "the annotation {PREFIX}/target-control-port.{spelled} has no effect: the Service has no such port"
         );
-        findings.push(Finding::always(
+        problems.push(
             Problem::new(codes::NO_EFFECT, setting.origin.clone(), message)
                 .of(format!("Service {}", service.reference))
                 .hint(format!(
                     "it is {name}, a dot, and one of its ports by name or number"
                 )),
-        ));
+        );
     }
+    problems
 }
 
 /// What one Ingress declares in vain.
@@ -258,7 +256,7 @@ const AUTH: &[&str] = &[
 ];
 
 /// What goes with the Services that requests are forwarded to.
-fn of_backends(effects: &mut Effects<'_>, git: &Git<'_>) {
+fn of_backends(effects: &mut Effects<'_>, whole: &Whole<'_>) {
     let ingress = effects.ingress;
     let services = effects.services();
     let control_ports = &ingress.options.target_group.control_ports;
@@ -282,11 +280,7 @@ fn of_backends(effects: &mut Effects<'_>, git: &Git<'_>) {
     }
     let held: Option<Vec<&Service>> = services
         .iter()
-        .map(|(name, _)| {
-            git.services
-                .get(&(ingress.namespace.as_str(), *name))
-                .copied()
-        })
+        .map(|(name, _)| whole.service(&ingress.namespace, name))
         .collect();
     let Some(held) = held else {
         return;

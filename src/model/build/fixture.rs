@@ -309,16 +309,18 @@ pub fn tutorial() -> Manifests {
             bare("v1", "Service", Some("default"), "app1"),
             bare("v1", "Service", Some("default"), "app2"),
             bare("networking.k8s.io/v1", "IngressClass", None, "aws"),
-        ],
+        ]
+        .into(),
         ingresses: vec![ingress(
             "app-aws-ingress",
             vec![
                 path("/app1", PathType::Prefix, "app1", 120),
                 path("/app2", PathType::Prefix, "app2", 130),
             ],
-        )],
+        )]
+        .into(),
         classes: vec![class("aws", "ingress.k8s.aws/alb", false)],
-        services: vec![service("app1"), service("app2")],
+        services: vec![service("app1"), service("app2")].into(),
         ..Manifests::default()
     }
 }

@@ -12,7 +12,12 @@ use crate::{
 fn read(files: &[(String, String)]) -> Manifests {
     let files = files
         .iter()
-        .map(|(path, text)| (RepoPath::from(path.as_str()), text.clone().into_bytes()))
+        .map(|(path, text)| {
+            (
+                RepoPath::from(path.as_str()),
+                text.clone().into_bytes().into(),
+            )
+        })
         .collect();
     let snapshot = Snapshot {
         commit: None,

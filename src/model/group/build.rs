@@ -8,7 +8,7 @@ use std::{
 use super::{
     GroupId, GroupModel, add_on,
     cache::{self, Cache},
-    collision::{self, Collision},
+    collision::{self, Collision, Names},
     context::{GroupInput, Input, Refused, Report, Whole},
     frontend_nlb, listener, load_balancer, member, port,
 };
@@ -78,7 +78,11 @@ pub fn build_all(manifests: &Manifests, facts: &Facts, settings: &Settings) -> G
         facts,
         settings,
     };
-    build_with(whole, |input, _, group| cache::build_now(input, group).0)
+    let mut all = All {
+        input: Input::new(whole),
+        names: Names::default(),
+    };
+    build_with(whole, &mut all)
 }
 
 /// The same, building only the groups that look at something that is different since the cache's last build.
@@ -94,76 +98,119 @@ pub fn build_changed(
         settings,
     };
     let mut rebuild = cache::Rebuild::new(cache, whole);
-    let result = build_with(whole, |input, id, group| rebuild.group(input, id, group));
+    let result = build_with(whole, &mut rebuild);
     rebuild.finish(whole);
     result
 }
 
-fn build_with(
-    whole: Whole<'_>,
-    mut build: impl FnMut(&Input<'_>, &str, &GroupInput<'_>) -> cache::Outcome,
-) -> GroupsResult {
-    let Whole {
-        manifests,
-        settings,
-        ..
-    } = whole;
-    let input = Input::new(whole);
+/// Where the groups come from.
+pub(super) trait Builder {
+    fn group(&mut self, id: &str, group: &GroupInput<'_>) -> cache::Outcome;
+    fn names(&mut self) -> &mut Names;
+}
+
+/// Every group is built.
+struct All<'a> {
+    input: Input<'a>,
+    names: Names,
+}
+
+impl Builder for All<'_> {
+    fn group(&mut self, _: &str, group: &GroupInput<'_>) -> cache::Outcome {
+        cache::build_now(&self.input, group).0
+    }
+
+    fn names(&mut self) -> &mut Names {
+        &mut self.names
+    }
+}
+
+/// The groups, and whether nothing was found to say of any Ingress when they were put together.
+fn build_with(whole: Whole<'_>, builder: &mut impl Builder) -> (GroupsResult, bool) {
     let grouping = member::group(&whole);
-    let told = Report::new(settings);
+    let is_plain = grouping.is_plain();
+    let told = Report::new(whole.settings);
     for problem in grouping.problems {
         told.add(problem);
     }
-    let mut problems = told.finish();
-    let mut left_out = left_out(manifests, &problems);
+    let told = told.finish();
+    let mut left_out = left_out(whole.manifests, &told);
     left_out.extend(grouping.undecided.into_iter().map(|ingress| LeftOut {
         member: as_member(ingress),
         group: would_be(ingress),
         problem: None,
     }));
-    let mut refused: BTreeMap<String, RefusedGroup> = BTreeMap::new();
-    let mut members: BTreeMap<String, Vec<Member>> = BTreeMap::new();
-    let mut groups = BTreeMap::new();
-    // With those that are refused, so that what is wrong with their names is found at once.
-    let mut named = BTreeMap::new();
-    for (id, group) in grouping.groups {
-        let mut own = Vec::new();
-        let built = if grouping.refused.contains(&id) {
-            Err(Refused)
+    let groups = &grouping.groups;
+    let outcomes = groups.iter().map(|(id, group)| {
+        let outcome = if grouping.refused.contains(id) {
+            Outcome {
+                model: Err(Refused),
+                is_refused: true,
+                problems: Vec::new(),
+            }
         } else {
-            let outcome = build(&input, &id, &group);
-            own = outcome.problems;
-            if let Ok(model) = &outcome.model {
-                named.insert(id.clone(), model.clone());
-            }
-            match outcome.is_refused {
-                true => Err(Refused),
-                false => outcome.model,
-            }
+            builder.group(id, group)
+        };
+        (id.clone(), outcome)
+    });
+    let outcomes = outcomes.collect();
+    let mut result = assemble(whole, told, outcomes, builder.names());
+    add_members(&mut result, |id| {
+        let members = groups.get(id).into_iter().flat_map(|it| &it.members);
+        members.map(|it| as_member(it.ingress)).collect()
+    });
+    result.left_out = left_out;
+    (result, is_plain)
+}
+
+/// `problems`: those of putting the groups together.
+fn assemble(
+    whole: Whole<'_>,
+    mut problems: Vec<Problem>,
+    outcomes: Vec<(String, Outcome)>,
+    names: &mut Names,
+) -> GroupsResult {
+    let mut refused: BTreeMap<String, RefusedGroup> = BTreeMap::new();
+    let mut groups = Vec::with_capacity(outcomes.len());
+    // With those that are refused, so that what is wrong with their names is found at once.
+    let mut named = Vec::with_capacity(outcomes.len());
+    for (id, outcome) in outcomes {
+        if let Ok(model) = &outcome.model {
+            named.push((id.clone(), model.clone()));
+        }
+        let built = match outcome.is_refused {
+            true => Err(Refused),
+            false => outcome.model,
         };
         if built.is_err() {
             let entry = refused.entry(id.clone()).or_default();
-            entry.problems.extend(own.iter().cloned());
+            entry.problems.extend(outcome.problems.iter().cloned());
         }
-        let all = group.members.iter().map(|it| as_member(it.ingress));
-        members.insert(id.clone(), all.collect());
-        problems.extend(own);
-        groups.insert(id, built);
+        problems.extend(outcome.problems);
+        groups.push((id, built));
     }
-    let names = Report::new(settings);
-    refuse_equal_names(&named, &mut groups, &names);
-    problems.extend(names.finish());
-    for (id, _) in groups.iter().filter(|(_, built)| built.is_err()) {
-        let entry = refused.entry(id.clone()).or_default();
-        entry.members.extend(members.remove(id).unwrap_or_default());
+    let mut groups: BTreeMap<_, _> = groups.into_iter().collect();
+    let named: BTreeMap<_, _> = named.into_iter().collect();
+    let report = Report::new(whole.settings);
+    if names.take(&named) {
+        refuse_equal_names(&named, &mut groups, &report);
     }
+    problems.extend(report.finish());
     problems.extend(forecast(whole, &groups, &Peaks::default()));
     settle(&mut problems);
     GroupsResult {
         groups,
         problems,
-        left_out,
+        left_out: Vec::new(),
         refused,
+    }
+}
+
+/// Says who would be in the groups that are refused.
+fn add_members(result: &mut GroupsResult, members: impl Fn(&str) -> Vec<Member>) {
+    for (id, _) in result.groups.iter().filter(|(_, built)| built.is_err()) {
+        let entry = result.refused.entry(id.clone()).or_default();
+        entry.members.extend(members(id));
     }
 }
 

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     GroupModel,
-    build::{self, Built},
-    context::{GroupInput, Input, Report, Whole},
+    build::{self, Builder, Built},
+    collision::Names,
+    context::{GroupInput, Input, Report, Whole, in_order},
     reads::{Changes, Inputs, Reads},
 };
 use crate::{
@@ -20,6 +21,7 @@ pub struct Cache {
     /// What the groups were last found to fit.
     inputs: Option<Inputs>,
     groups: BTreeMap<String, Kept>,
+    names: Names,
     /// Groups that the last build had to build.
     pub groups_built: usize,
 }
@@ -45,33 +47,55 @@ pub(super) struct Outcome {
 
 /// A build that uses what the last one left, and leaves what the next one may use.
 pub(super) struct Rebuild<'a> {
+    input: Input<'a>,
     cache: &'a mut Cache,
     /// `None`: nothing of the last build fits.
     changes: Option<Changes>,
+    is_ordered: bool,
     before: BTreeMap<String, Kept>,
 }
 
 impl<'a> Rebuild<'a> {
-    pub fn new(cache: &'a mut Cache, whole: Whole<'_>) -> Self {
+    pub fn new(cache: &'a mut Cache, whole: Whole<'a>) -> Self {
         // Emptied until the build is through: what is half done must not be taken for whole.
         let before = std::mem::take(cache);
-        let changes = before
-            .inputs
-            .and_then(|inputs| inputs.changes(whole.manifests, whole.facts, whole.settings));
+        cache.names = before.names;
+        let services = &whole.manifests.services;
+        let (changes, is_ordered) = match before.inputs {
+            Some(inputs) => (
+                inputs.changes(whole.manifests, whole.facts, whole.settings),
+                inputs.is_ordered(services),
+            ),
+            None => (None, services.is_sorted_by(|a, b| in_order(a, b))),
+        };
         Self {
+            input: Input::of_ordered(whole, is_ordered),
             cache,
             changes,
+            is_ordered,
             before: before.groups,
         }
     }
 
+    /// All groups are there.
+    pub fn finish(self, whole: Whole<'_>) {
+        self.cache.inputs = Some(Inputs::of(
+            whole.manifests,
+            whole.facts,
+            whole.settings,
+            self.is_ordered,
+        ));
+    }
+}
+
+impl Builder for Rebuild<'_> {
     /// The group as it was built before, if nothing that it was made from is different; else built now.
-    pub fn group(&mut self, input: &Input<'_>, id: &str, group: &GroupInput<'_>) -> Outcome {
+    fn group(&mut self, id: &str, group: &GroupInput<'_>) -> Outcome {
         let kept = match (self.before.remove(id), &self.changes) {
             (Some(kept), Some(changes)) if kept.fits(group, changes) => kept,
             _ => {
                 self.cache.groups_built += 1;
-                let (outcome, reads) = build_now(input, group);
+                let (outcome, reads) = build_now(&self.input, group);
                 Kept {
                     members: group
                         .members
@@ -88,9 +112,8 @@ impl<'a> Rebuild<'a> {
         outcome
     }
 
-    /// All groups are there.
-    pub fn finish(self, whole: Whole<'_>) {
-        self.cache.inputs = Some(Inputs::of(whole.manifests, whole.facts, whole.settings));
+    fn names(&mut self) -> &mut Names {
+        &mut self.cache.names
     }
 }
 

@@ -1,6 +1,11 @@
 //! Equal ids and equal names: two resources that would be one in AWS (ingress-model §15.4, §15.7).
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use super::{
     GroupModel, TargetGroup,
@@ -48,7 +53,7 @@ pub fn tell_same_id(
 
 /// The kinds whose names are unique in an account and region; names of security groups are unique in a VPC, whatever
 /// their case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Kind {
     LoadBalancer,
     SecurityGroup,
@@ -81,6 +86,80 @@ struct Wanted<'a> {
     /// The target group of that id; absent: what the whole group has once.
     target_group: Option<(&'a str, &'a TargetGroup)>,
     is_of_nlb: bool,
+}
+
+/// How often each name is wanted, put right by the groups that change: equal names are looked for only where there are
+/// some.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// By a hash of kind and name. Two names of one hash make for a look that finds nothing.
+    wanted: HashMap<u64, usize>,
+    /// How many of them are wanted more than once.
+    repeated: usize,
+    groups: BTreeMap<String, Arc<GroupModel>>,
+}
+
+impl Names {
+    /// Takes over the groups that have names. Whether it may be that two of the names are equal.
+    pub fn take(&mut self, groups: &BTreeMap<String, Arc<GroupModel>>) -> bool {
+        let mut gone = std::mem::take(&mut self.groups).into_iter().peekable();
+        let mut stayed = Vec::with_capacity(groups.len());
+        for (id, group) in groups {
+            while let Some((id, old)) = gone.next_if(|(old, _)| old < id) {
+                self.remove(&id, &old);
+            }
+            let old = gone.next_if(|(old, _)| old == id);
+            if let Some((id, old)) = old {
+                if Arc::ptr_eq(&old, group) {
+                    stayed.push((id, old));
+                    continue;
+                }
+                self.remove(&id, &old);
+            }
+            self.add(id, group);
+            stayed.push((id.clone(), Arc::clone(group)));
+        }
+        for (id, old) in gone {
+            self.remove(&id, &old);
+        }
+        self.groups = stayed.into_iter().collect();
+        self.repeated > 0
+    }
+
+    fn add(&mut self, id: &str, group: &GroupModel) {
+        for hash in hashes(id, group) {
+            let count = self.wanted.entry(hash).or_default();
+            *count += 1;
+            self.repeated += usize::from(*count == 2);
+        }
+    }
+
+    fn remove(&mut self, id: &str, group: &GroupModel) {
+        for hash in hashes(id, group) {
+            let Some(count) = self.wanted.get_mut(&hash) else {
+                continue;
+            };
+            *count -= 1;
+            self.repeated -= usize::from(*count == 1);
+            if *count == 0 {
+                self.wanted.remove(&hash);
+            }
+        }
+    }
+}
+
+fn hashes(id: &str, group: &GroupModel) -> impl Iterator<Item = u64> {
+    let mut names = Vec::new();
+    collect(id, group, &mut names);
+    let hashes: Vec<u64> = names
+        .iter()
+        .map(|wanted| {
+            let mut hasher = DefaultHasher::new();
+            (wanted.kind, &wanted.name).hash(&mut hasher);
+            hasher.finish()
+        })
+        .collect();
+    hashes.into_iter()
 }
 
 /// All pairs of resources of one kind with one name, within groups and across them. Names that are not known yet collide

@@ -1,6 +1,6 @@
 //! What the builders of one group share: what they may look at, and where they put what is wrong.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::cell::RefCell;
 
 use super::{
     GroupId, SecurityGroupRef,
@@ -38,23 +38,23 @@ pub struct Whole<'a> {
 pub struct Input<'a> {
     pub settings: &'a Settings,
     whole: Whole<'a>,
-    services: BTreeMap<&'a ServiceRef, &'a Shared<Service>>,
+    services: Services<'a>,
     certificates: Option<certificate::Index<'a>>,
     reads: RefCell<Reads>,
 }
 
 impl<'a> Input<'a> {
     pub fn new(whole: Whole<'a>) -> Self {
-        let mut services: Vec<_> = whole.manifests.services.iter().collect();
-        // Two of one name are a problem found by parsing; whichever stays must not depend on the order.
-        services.sort_by(|a, b| (&a.reference, &b.origin).cmp(&(&b.reference, &a.origin)));
+        let is_ordered = whole.manifests.services.is_sorted_by(|a, b| in_order(a, b));
+        Self::of_ordered(whole, is_ordered)
+    }
+
+    /// The same, where it is known whether the Services are in order, as parsing leaves them.
+    pub(super) fn of_ordered(whole: Whole<'a>, is_ordered: bool) -> Self {
         Self {
             settings: whole.settings,
             whole,
-            services: services
-                .into_iter()
-                .map(|service| (&service.reference, service))
-                .collect(),
+            services: Services::new(&whole.manifests.services, is_ordered),
             certificates: whole
                 .facts
                 .certificates
@@ -115,14 +115,14 @@ impl<'a> Input<'a> {
 
     /// The Service as git holds it.
     pub fn service(&self, service: &ServiceRef) -> Option<&'a Service> {
-        let document = self.services.get(service).copied();
+        let document = self.services.get(service);
         self.reads.borrow_mut().service(service, document);
         document.map(|document| &**document)
     }
 
     /// The Service as the cluster holds it; the outer `None`: the cluster's were not looked up.
     pub fn service_fact(&self, service: &ServiceRef) -> Option<Option<&'a ServiceFact>> {
-        let document = self.services.get(service).copied();
+        let document = self.services.get(service);
         self.reads.borrow_mut().service(service, document);
         let key = [&service.namespace, "/", &service.name].concat();
         Some(self.whole.facts.services.as_ref()?.get(&key))
@@ -131,18 +131,8 @@ impl<'a> Input<'a> {
     /// Names of a namespace's Services: some of git's, and some of the cluster's.
     pub fn service_names(&self, namespace: &str, most: usize) -> Vec<String> {
         self.reads.borrow_mut().all_services = true;
-        let first = ServiceRef {
-            namespace: namespace.to_owned(),
-            name: String::new(),
-        };
-        let in_git = self
-            .services
-            .range::<&ServiceRef, _>(&first..)
-            .map(|(other, _)| *other);
-        let in_git = in_git
-            .take_while(|other| other.namespace == namespace)
-            .map(|other| other.name.clone())
-            .take(most);
+        let in_git = self.services.of_namespace(namespace);
+        let in_git = in_git.map(|it| it.name.clone()).take(most);
         let mut names: Vec<String> = in_git.collect();
         let prefix = format!("{namespace}/");
         let services = self.whole.facts.services.iter();
@@ -179,6 +169,60 @@ impl<'a> Input<'a> {
         self.reads.borrow_mut().secrets.insert(key.to_owned());
         Some(self.whole.facts.secrets.as_ref()?.get(key))
     }
+}
+
+/// Services in order: by name, and of one name by place. Two of one name are a problem found by parsing; the first
+/// counts, whatever the order in which they come.
+enum Services<'a> {
+    AsTheyCome(&'a [Shared<Service>]),
+    Sorted(Vec<&'a Shared<Service>>),
+}
+
+impl<'a> Services<'a> {
+    fn new(services: &'a [Shared<Service>], is_ordered: bool) -> Self {
+        if is_ordered {
+            return Self::AsTheyCome(services);
+        }
+        let mut sorted: Vec<_> = services.iter().collect();
+        sorted.sort_by(|a, b| (&a.reference, &a.origin).cmp(&(&b.reference, &b.origin)));
+        Self::Sorted(sorted)
+    }
+
+    fn at(&self, index: usize) -> Option<&'a Shared<Service>> {
+        match self {
+            Self::AsTheyCome(services) => services.get(index),
+            Self::Sorted(services) => services.get(index).copied(),
+        }
+    }
+
+    /// From which on the names are not below.
+    fn from(&self, is_below: impl Fn(&ServiceRef) -> bool) -> usize {
+        match self {
+            Self::AsTheyCome(services) => services.partition_point(|it| is_below(&it.reference)),
+            Self::Sorted(services) => services.partition_point(|it| is_below(&it.reference)),
+        }
+    }
+
+    fn get(&self, wanted: &ServiceRef) -> Option<&'a Shared<Service>> {
+        let found = self.at(self.from(|reference| reference < wanted));
+        found.filter(|found| found.reference == *wanted)
+    }
+
+    /// Names, each once.
+    fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = &'a ServiceRef> {
+        let start = self.from(|reference| *reference.namespace < *namespace);
+        let mut before: Option<&ServiceRef> = None;
+        (start..)
+            .map_while(|index| self.at(index))
+            .map(|service| &service.reference)
+            .take_while(move |it| it.namespace == namespace)
+            .filter(move |it| before.replace(it) != Some(it))
+    }
+}
+
+/// Whether two Services may stand so: by name, and of one name by place.
+pub(super) fn in_order(a: &Service, b: &Service) -> bool {
+    (&a.reference, &a.origin) <= (&b.reference, &b.origin)
 }
 
 /// One Ingress of a group with the parameters of its class.

@@ -130,7 +130,7 @@ impl World {
             let path = format!("{name}-{number}.yaml");
             (
                 RepoPath::from(path.as_str()),
-                document.to_string().into_bytes(),
+                document.to_string().into_bytes().into(),
             )
         });
         let snapshot = Snapshot {

@@ -1,9 +1,6 @@
 //! Which balancer each of our Ingresses belongs to, and in which order (ingress-model §1.3).
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     GroupId,
@@ -79,7 +76,7 @@ pub fn group<'a>(whole: &Whole<'a>) -> Grouping<'a> {
         group.members.sort_by(|a, b| {
             order(a.ingress)
                 .cmp(&order(b.ingress))
-                .then_with(|| by_key(a.ingress, b.ingress))
+                .then_with(|| a.ingress.cmp_key(b.ingress))
         });
     }
     if stops_all {
@@ -97,16 +94,9 @@ fn ingresses<'a>(whole: &Whole<'a>) -> Vec<&'a Shared<Ingress>> {
         .iter()
         .filter(|ingress| watched.is_empty() || ingress.namespace == watched)
         .collect();
-    ingresses.sort_by(|a, b| by_key(a, b).then_with(|| a.origin.cmp(&b.origin)));
-    ingresses.dedup_by(|a, b| by_key(a, b) == Ordering::Equal);
+    ingresses.sort_by(|a, b| a.cmp_key(b).then_with(|| a.origin.cmp(&b.origin)));
+    ingresses.dedup_by(|a, b| a.cmp_key(b).is_eq());
     ingresses
-}
-
-/// The order of the texts `namespace/name`, byte by byte.
-fn by_key(a: &Ingress, b: &Ingress) -> Ordering {
-    let a = a.namespace.bytes().chain([b'/']).chain(a.name.bytes());
-    let b = b.namespace.bytes().chain([b'/']).chain(b.name.bytes());
-    a.cmp(b)
 }
 
 fn order_setting(ingress: &Ingress) -> Option<&Result<i32, Box<Problem>>> {

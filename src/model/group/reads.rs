@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::context::in_order;
 use crate::{
     manifest::{Manifests, SecretShape, Service, ServiceRef},
     model::{facts::Facts, settings::Settings},
@@ -107,6 +108,9 @@ impl Reads {
                 .binary_search_by(|read| read.reference().cmp(service))
                 .is_ok()
         };
+        if changes.is_empty() {
+            return false;
+        }
         let services = if changes.services.len() < self.services.len() {
             changes.services.iter().any(has_read)
         } else {
@@ -126,14 +130,16 @@ impl Reads {
 /// Everything that builds look at, as of one time.
 #[derive(Debug)]
 pub(super) struct Inputs {
-    services: Vec<Shared<Service>>,
+    services: Shared<Vec<Shared<Service>>>,
+    /// They stand in order.
+    is_ordered: bool,
     secrets: BTreeMap<String, SecretShape>,
     facts: Facts,
     settings: Settings,
 }
 
 /// What is different between two times.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Changes {
     tables: BTreeSet<Table>,
     services: BTreeSet<ServiceRef>,
@@ -141,13 +147,42 @@ pub(super) struct Changes {
     load_balancers: BTreeSet<String>,
 }
 
+impl Changes {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Inputs {
-    pub fn of(manifests: &Manifests, facts: &Facts, settings: &Settings) -> Self {
+    pub fn of(manifests: &Manifests, facts: &Facts, settings: &Settings, is_ordered: bool) -> Self {
         Self {
             services: manifests.services.clone(),
+            is_ordered,
             secrets: manifests.secrets.clone(),
             facts: facts.clone(),
             settings: settings.clone(),
+        }
+    }
+
+    /// Whether the Services stand in order now: looked at where they are not as they were.
+    pub fn is_ordered(&self, now: &Shared<Vec<Shared<Service>>>) -> bool {
+        if self.services.is(now) {
+            return self.is_ordered;
+        }
+        let before = &self.services;
+        let same = |(a, b): &(&Shared<Service>, &Shared<Service>)| a.is(b);
+        let start = before.iter().zip(now).take_while(same).count();
+        let rest = before.len().min(now.len()) - start;
+        let ends = before.iter().rev().zip(now.iter().rev());
+        let end = ends.take(rest).take_while(same).count();
+        // With their neighbours on both sides.
+        let first = start.saturating_sub(1);
+        let last = (now.len() - end + 1).min(now.len());
+        let is_sorted = |services: &[Shared<Service>]| services.is_sorted_by(|a, b| in_order(a, b));
+        if self.is_ordered {
+            is_sorted(&now[first..last])
+        } else {
+            is_sorted(now)
         }
     }
 
@@ -176,7 +211,9 @@ impl Inputs {
                 .collect(),
             ..Changes::default()
         };
-        documents(&self.services, &manifests.services, &mut changes.services);
+        if !self.services.is(&manifests.services) {
+            documents(&self.services, &manifests.services, &mut changes.services);
+        }
         if let (Some(before), Some(now)) = (&before.services, &facts.services)
             && !before.is(now)
         {

@@ -183,7 +183,7 @@ fn manifests_under_the_watched_paths_are_read_and_nothing_else() {
     let files: Vec<(&str, &[u8])> = snapshot
         .files
         .iter()
-        .map(|(path, content)| (path.as_str(), content.as_slice()))
+        .map(|(path, content)| (path.as_str(), &**content))
         .collect();
     assert_eq!(
         files,
@@ -370,7 +370,7 @@ fn a_work_tree_is_read_at_its_commit_not_as_it_lies_there() {
     let mirror = bench.open();
     mirror.fetch().unwrap();
     let snapshot = mirror.snapshot(&revision, &BTreeSet::new()).unwrap();
-    assert_eq!(snapshot.files[&RepoPath::new("x.yaml")], b"committed");
+    assert_eq!(*snapshot.files[&RepoPath::new("x.yaml")], *b"committed");
 }
 
 #[test]
@@ -450,7 +450,7 @@ fn links_to_files_within_the_watched_paths_are_followed() {
     let mirror = bench.open();
     mirror.fetch().unwrap();
     let snapshot = mirror.snapshot(&revision, &BTreeSet::new()).unwrap();
-    assert_eq!(snapshot.files[&RepoPath::new("a/l.yaml")], b"content");
+    assert_eq!(*snapshot.files[&RepoPath::new("a/l.yaml")], *b"content");
     assert_eq!(snapshot.files.len(), 3);
 }
 

@@ -1,14 +1,20 @@
 //! What the checks of effects look up among the documents, and what git does not tell.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+};
 
 use crate::manifest::{
-    Ingress, IngressClass, Service,
-    annotation::{Setting, value::Protocol},
+    Ingress, IngressClass, Manifests,
+    annotation::{
+        Setting,
+        value::{Protocol, TargetType},
+    },
     document::Typed,
     ingress::IngressClassParamsSpec,
     stored,
-    validate::Whole,
+    watchers::{Topic, Watchers},
 };
 
 /// The parameters of an Ingress's class.
@@ -19,21 +25,31 @@ pub(super) enum Params<'a> {
     Unknown,
 }
 
+/// What the parameters of an Ingress's class say of its type of targets.
+#[derive(Clone, Copy)]
+pub(in crate::manifest::validate) enum ByClass {
+    /// It wins over annotations.
+    Set(TargetType),
+    Unset,
+    /// The class names parameters that git does not hold: left to the builders.
+    Elsewhere,
+}
+
 /// What the checks look up among the documents.
-pub(super) struct Git<'a> {
+pub(in crate::manifest::validate) struct Git<'a> {
     /// Of several with one name, the first.
     classes: BTreeMap<&'a str, &'a IngressClass>,
     default_class: Option<&'a IngressClass>,
     params: BTreeMap<&'a str, &'a IngressClassParamsSpec>,
     /// Parameters of some class name a group.
     params_name_groups: bool,
-    pub services: &'a HashMap<(&'a str, &'a str), &'a Service>,
-    /// By the annotation `group.name`.
-    groups: HashMap<&'a str, Said>,
+    watchers: &'a Watchers,
+    /// By the annotation `group.name`, as far as somebody asked.
+    groups: RefCell<HashMap<String, Said>>,
 }
 
 /// What some member of a group says for all. Bad values count as said: what is wrong with them is told.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Said {
     pub frontend_nlb: bool,
     pub security_groups: bool,
@@ -41,6 +57,12 @@ pub(super) struct Said {
 }
 
 impl Said {
+    pub fn of(ingress: &Ingress) -> Self {
+        let mut said = Self::default();
+        said.add(ingress);
+        said
+    }
+
     fn add(&mut self, ingress: &Ingress) {
         let options = &ingress.options;
         let nlb = options.frontend_nlb.enable.as_ref();
@@ -53,42 +75,30 @@ impl Said {
 }
 
 impl<'a> Git<'a> {
-    pub fn new(whole: &'a Whole<'a>) -> Self {
+    pub fn new(manifests: &'a Manifests, watchers: &'a Watchers) -> Self {
         let mut classes = BTreeMap::new();
-        for class in whole.classes() {
+        for class in &manifests.classes {
             classes.entry(class.name.as_str()).or_insert(class);
         }
-        let mut git = Self {
+        let params = manifests.params.iter();
+        let params: BTreeMap<_, _> = params
+            .map(|params| (params.name.as_str(), &params.spec))
+            .collect();
+        Self {
             classes,
-            default_class: stored::default_class(whole.classes()),
-            params: BTreeMap::new(),
-            params_name_groups: false,
-            services: &whole.services,
-            groups: HashMap::new(),
-        };
-        for document in whole.documents {
-            if let Typed::Params(params) = &document.typed {
-                git.params.insert(&params.name, &params.spec);
-            }
+            default_class: stored::default_class(&manifests.classes),
+            params_name_groups: params.values().any(|spec| spec.group.is_some()),
+            params,
+            watchers,
+            groups: RefCell::default(),
         }
-        git.params_name_groups = git.params.values().any(|spec| spec.group.is_some());
-        for (_, ingress) in whole.ingresses() {
-            if let Some(name) = &ingress.options.group.name {
-                git.groups.entry(&name.text).or_default().add(ingress);
-            }
-        }
-        git
     }
 
-    pub fn params(&self, ingress: &Ingress) -> Params<'a> {
+    pub(super) fn params(&self, ingress: &Ingress) -> Params<'a> {
         if ingress.class_annotation.is_some() {
             return Params::Known(None);
         }
-        let class = match &ingress.class_name {
-            Some(name) => self.classes.get(name.value.as_str()).copied(),
-            None => self.default_class,
-        };
-        let Some(class) = class else {
+        let Some(class) = self.class(ingress) else {
             return Params::Unknown;
         };
         let Some(parameters) = &class.parameters else {
@@ -101,8 +111,28 @@ impl<'a> Git<'a> {
         }
     }
 
+    /// A class that git does not hold counts as one without parameters: who waits for his class waits with what is found.
+    pub fn by_class(&self, ingress: &Ingress) -> ByClass {
+        match self.params(ingress) {
+            Params::Known(Some((_, spec))) => match &spec.target_type {
+                Some(target_type) => ByClass::Set(target_type.value),
+                None => ByClass::Unset,
+            },
+            Params::Known(None) => ByClass::Unset,
+            Params::Unknown if self.class(ingress).is_none() => ByClass::Unset,
+            Params::Unknown => ByClass::Elsewhere,
+        }
+    }
+
+    fn class(&self, ingress: &Ingress) -> Option<&'a IngressClass> {
+        match &ingress.class_name {
+            Some(name) => self.classes.get(name.value.as_str()).copied(),
+            None => self.default_class,
+        }
+    }
+
     /// The name of its explicit group, `Some(None)` for a group of its own; none where git does not tell.
-    pub fn group<'i>(&self, ingress: &'i Ingress) -> Option<Option<&'i str>> {
+    pub(super) fn group<'i>(&self, ingress: &'i Ingress) -> Option<Option<&'i str>> {
         match self.params(ingress) {
             Params::Unknown => None,
             Params::Known(Some((_, spec))) if spec.group.is_some() => None,
@@ -118,17 +148,30 @@ impl<'a> Git<'a> {
     }
 
     /// What its group's members say; none where git does not tell.
-    pub fn said(&self, ingress: &Ingress) -> Option<Said> {
+    pub(super) fn said(&self, ingress: &Ingress) -> Option<Said> {
         match self.group(ingress)? {
-            None => {
-                let mut said = Said::default();
-                said.add(ingress);
-                Some(said)
-            }
+            None => Some(Said::of(ingress)),
             // Parameters of whatever class may bring more members.
             Some(_) if self.params_name_groups => None,
-            Some(name) => self.groups.get(name).copied(),
+            Some(name) => Some(self.members_say(name)),
         }
+    }
+
+    fn members_say(&self, group: &str) -> Said {
+        if let Some(said) = self.groups.borrow().get(group) {
+            return *said;
+        }
+        let mut said = Said::default();
+        for document in self.watchers.of(Topic::Group(group)) {
+            if let Typed::Ingress(ingress, _) = &document.typed
+                && let Some(name) = &ingress.options.group.name
+                && name.text == group
+            {
+                said.add(ingress);
+            }
+        }
+        self.groups.borrow_mut().insert(group.to_owned(), said);
+        said
     }
 }
 

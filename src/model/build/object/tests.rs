@@ -10,7 +10,7 @@ use crate::{
 
 fn built(objects: Vec<Shared<Object>>, accounts: Vec<IamServiceAccount>) -> Checked<Desired> {
     let manifests = Manifests {
-        objects,
+        objects: objects.into(),
         iam_service_accounts: accounts,
         ..Manifests::default()
     };
@@ -308,7 +308,7 @@ fn pods_without_an_account_run_under_the_default_one() {
 #[test]
 fn what_needs_a_role_that_waits_waits_too_and_stays_wanted() {
     let manifests = Manifests {
-        objects: vec![deployment("web", "app1"), deployment("other", "app2")],
+        objects: vec![deployment("web", "app1"), deployment("other", "app2")].into(),
         iam_service_accounts: vec![account("app1")],
         ..Manifests::default()
     };

@@ -46,7 +46,7 @@ metadata:
 ---
 {more}"
     );
-    let files = [(RepoPath::new("a.yaml"), text.into_bytes())].into();
+    let files = [(RepoPath::new("a.yaml"), text.into_bytes().into())].into();
     let snapshot = Snapshot {
         commit: None,
         files,
@@ -202,7 +202,7 @@ fn secrets_are_looked_up_wherever_they_are_and_namespaces_that_git_holds_are_not
 }
 
 fn parsed(text: &str) -> Manifests {
-    let files = [(RepoPath::new("a.yaml"), text.as_bytes().to_vec())].into();
+    let files = [(RepoPath::new("a.yaml"), text.as_bytes().to_vec().into())].into();
     let snapshot = Snapshot {
         commit: None,
         files,
@@ -284,7 +284,7 @@ fn a_name_that_was_not_there_is_looked_up_again() {
 fn what_only_the_cluster_holds_asks_for_more() {
     let text = "apiVersion: networking.k8s.io/v1\nkind: Ingress\n\
                 metadata: { name: web, namespace: shop }\nspec: { ingressClassName: live }\n";
-    let files = [("web.yaml".into(), text.as_bytes().to_vec())];
+    let files = [("web.yaml".into(), text.as_bytes().to_vec().into())];
     let snapshot = crate::source::snapshot::Snapshot {
         commit: None,
         files: files.into(),
