@@ -1,6 +1,7 @@
 //! YAML to JSON values with their places: the only module that names a YAML library (decision 11 of the spec).
 //!
-//! `saphyr-parser` reads first and gives places, duplicate keys and budgets, so that bombs never reach `serde_yaml`, which
+//! Plain block YAML is read in one go ([`block`]). For everything else, and as the measure of that, there are two
+//! libraries: `saphyr-parser` reads first and gives places, duplicate keys and budgets, so that bombs never reach `serde_yaml`, which
 //! gives the values. Both must agree on the structure; plain scalars are read as Kubernetes reads them ([`scalar`]).
 //! Values never appear in problems here: a file may hold Secrets.
 
@@ -10,8 +11,9 @@ use serde_json::Value;
 
 use crate::problem::{Checked, Origin, Problem, codes};
 
-mod load;
+mod block;
 mod join;
+mod load;
 pub mod scalar;
 #[cfg(test)]
 mod tests;
@@ -293,11 +295,17 @@ pub fn parse(file: &str, bytes: &[u8], limits: &Limits) -> Checked<Vec<Tree>> {
             };
         }
     };
-    let raw = load::documents(file, text, limits, &mut problems);
+    let value = block::documents(file, text, limits)
+        .unwrap_or_else(|| by_libraries(file, text, limits, &mut problems));
+    Checked { value, problems }
+}
+
+/// The documents as the two libraries read them.
+fn by_libraries(file: &str, text: &str, limits: &Limits, problems: &mut Vec<Problem>) -> Vec<Tree> {
+    let raw = load::documents(file, text, limits, problems);
     // A file with structural problems is refused anyway; its good documents are still typed, so that all mistakes show
     // at once. Bombs end here.
-    let value = join::documents(file, text, raw, &mut problems);
-    Checked { value, problems }
+    join::documents(file, text, raw, problems)
 }
 
 /// The bytes as text.
@@ -347,6 +355,9 @@ fn text_of<'a>(file: &str, bytes: &'a [u8], limits: &Limits) -> Result<&'a str, 
         ));
     }
     let text = utf8(file, bytes)?;
+    if bytes.iter().all(|byte| matches!(byte, b'\n' | b' '..=b'~')) {
+        return Ok(text);
+    }
     let control = text.char_indices().find(|(_, c)| {
         (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}'))
             || matches!(c, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')

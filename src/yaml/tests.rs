@@ -345,3 +345,157 @@ proptest! {
         stays_within(&text)?;
     }
 }
+
+/// Whether plain block YAML is read as the libraries read it; `None` where it is left to them.
+fn agrees(text: &str) -> Option<()> {
+    let limits = Limits::default();
+    text_of("a.yaml", text.as_bytes(), &limits).ok()?;
+    let quick = block::documents("a.yaml", text, &limits)?;
+    let mut problems = Vec::new();
+    let measure = by_libraries("a.yaml", text, &limits, &mut problems);
+    assert_eq!(problems, [], "{text:?}");
+    assert_eq!(format!("{quick:#?}"), format!("{measure:#?}"), "{text:?}");
+    Some(())
+}
+
+#[test]
+fn hand_written_manifests_are_read_in_one_go_as_the_libraries_read_them() {
+    for text in [
+        "a: 1\n",
+        "# c\n---\n# d\na: b # e\nc:\n- d\n- e: f\n  g: \"h #\" # i\n-   - j\n    - k\nl:\n  - '[{\"m\": 1}]'\n---\ns: {}\no: []\n",
+        "host: a.example.com\nport: 80\nsize: 1Gi\nip: 10.0.0.0/8\nyes1: yes\nno1: off\nt: true\nnil: null\ntime: 1:30\nzero: 0\npath: /a b\nversion: 1.2.3\nempty: \"\"\n\n\nlast: x",
+        "a:   b  \nc:\n     d: e\n  \nf: g\n",
+        "a: b: c\n",
+    ] {
+        let is_quick = agrees(text).is_some();
+        assert_eq!(is_quick, !text.contains("a: b: c"), "{text}");
+    }
+    for left in [
+        "a:\n",
+        "a: b\n c\n",
+        "a: |\n  b\n",
+        "a: &x b\n",
+        "a: [b]\n",
+        "- a\n b\n",
+        "yes: 1\n",
+        "a: 017\n",
+        "a: \"\\n\"\n",
+        "a: 'b''c'\n",
+        "a: 1.5\n",
+        "a: ü\n",
+        "a:\tb\n",
+        "---\n---\na: b\n",
+        "a: 1\na: 2\n",
+        "",
+        "a: 0x10000000000000000\n",
+        "a: 'b' c\n",
+        "a: 'b'#c\n",
+        "a: 1\n...\n",
+        " a: 1\n",
+        "--- a\n",
+        "-\n  a: 1\n",
+    ] {
+        assert_eq!(agrees(left), None, "{left}");
+    }
+}
+
+/// Lines as people write them, most of them in their place.
+fn block_text() -> impl Strategy<Value = String> {
+    let part = prop::sample::select(vec![
+        "a: b",
+        "key: value",
+        "k:",
+        "- x",
+        "- a: 1",
+        "- - y",
+        "-",
+        "b: 'q'",
+        "c: \"q\" # c",
+        "# c",
+        "",
+        "---",
+        "d: 80",
+        "e: 1:30",
+        "f: no",
+        "g: 0x1f",
+        "h: a # c",
+        "i: {}",
+        "j: []",
+        "l: a:b",
+        "m: a#b",
+        "n: -5",
+        "o: 1.5",
+        "p: on",
+        "- k:",
+        "a.b/c: d",
+        "q: 'it''s'",
+        "r: \"a\\tb\"",
+        "s: {a: b}",
+        "t: |",
+        "u: >-",
+        "v: *a",
+        "w: !!str 1",
+        "x: 1_000",
+        "y: z",
+        "z: 99999999999999999999",
+        "...",
+        "- \"q\"",
+        "- 'a': b",
+        "? a",
+        "- # c",
+        "aa: - b",
+        "bb: a: b",
+        "cc: a:",
+        "dd: 12345678901234567",
+        "ee: 0b11",
+        "ff: 08",
+        "gg: 2024-01-01",
+        "hh: ~",
+        "null: a",
+        "1: a",
+        "ii: (a)",
+        "jj: $a",
+        "kk:  two  blanks ",
+        "ll: %a",
+        "- [a]",
+        "mm: 'a' 'b'",
+        "nn: 0o17",
+        "oo: 1e3",
+        "pp: +1",
+        "qq: .5",
+        "rr: ...",
+        "ss: ---",
+        "tt: a, b",
+        "uu: ,a",
+        "vv: ]",
+        "ww: =",
+        "xx: <<",
+        "<<: a",
+        "yy: 1a",
+        "zz: 0",
+        "ab: 00",
+        "ac: a\u{7f}b",
+    ]);
+    let line =
+        (0..4usize, part).prop_map(|(indent, part)| format!("{}{part}\n", "  ".repeat(indent)));
+    prop::collection::vec(line, 0..8).prop_map(|lines| lines.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn what_is_read_in_one_go_is_what_the_libraries_read(text in block_text()) {
+        agrees(&text);
+    }
+
+    #[test]
+    fn no_text_is_read_otherwise_in_one_go(text in "[ab01:,&*|>#<'\"{}\\[\\] \n\\-~.]{0,30}") {
+        agrees(&text);
+    }
+
+    #[test]
+    fn values_written_as_yaml_are_read_in_one_go_as_the_libraries_read_them(value in json_value()) {
+        agrees(&write(&value));
+    }
+}

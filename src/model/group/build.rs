@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     GroupId, GroupModel, add_on,
-    cache::{self, Cache},
+    cache::{self, Cache, Outcome},
     collision::{self, Collision, Names},
     context::{GroupInput, Input, Refused, Report, Whole},
     frontend_nlb, listener, load_balancer, member, port,
@@ -82,7 +82,7 @@ pub fn build_all(manifests: &Manifests, facts: &Facts, settings: &Settings) -> G
         input: Input::new(whole),
         names: Names::default(),
     };
-    build_with(whole, &mut all)
+    build_with(whole, &mut all).0
 }
 
 /// The same, building only the groups that look at something that is different since the cache's last build.
@@ -98,14 +98,20 @@ pub fn build_changed(
         settings,
     };
     let mut rebuild = cache::Rebuild::new(cache, whole);
-    let result = build_with(whole, &mut rebuild);
-    rebuild.finish(whole);
+    if let Some(outcomes) = rebuild.few() {
+        let mut result = assemble(whole, Vec::new(), outcomes, rebuild.names());
+        add_members(&mut result, |id| rebuild.members(id));
+        rebuild.finish_few();
+        return result;
+    }
+    let (result, is_plain) = build_with(whole, &mut rebuild);
+    rebuild.finish(is_plain);
     result
 }
 
 /// Where the groups come from.
 pub(super) trait Builder {
-    fn group(&mut self, id: &str, group: &GroupInput<'_>) -> cache::Outcome;
+    fn group(&mut self, id: &str, group: &GroupInput<'_>) -> Outcome;
     fn names(&mut self) -> &mut Names;
 }
 
@@ -116,7 +122,7 @@ struct All<'a> {
 }
 
 impl Builder for All<'_> {
-    fn group(&mut self, _: &str, group: &GroupInput<'_>) -> cache::Outcome {
+    fn group(&mut self, _: &str, group: &GroupInput<'_>) -> Outcome {
         cache::build_now(&self.input, group).0
     }
 
@@ -405,7 +411,7 @@ fn check_label(group: &GroupInput<'_>, report: &Report<'_>) {
     }
 }
 
-fn as_member(ingress: &Ingress) -> Member {
+pub(super) fn as_member(ingress: &Ingress) -> Member {
     Member {
         reference: ObjectRef {
             api_version: "networking.k8s.io/v1".to_owned(),

@@ -3,14 +3,16 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    GroupModel,
+    GroupId, GroupModel,
     build::{self, Builder, Built},
     collision::Names,
-    context::{GroupInput, Input, Report, Whole, in_order},
-    reads::{Changes, Inputs, Reads},
+    context::{GroupInput, Input, MemberInput, Report, Whole, in_order},
+    member::{self, Placed},
+    reads::{Changes, Exchanged, Inputs, Reads},
 };
 use crate::{
     manifest::{Ingress, IngressClassParams},
+    model::desired,
     problem::Problem,
     shared::Shared,
 };
@@ -29,6 +31,7 @@ pub struct Cache {
 /// One group, what it was made from, and what came of it.
 #[derive(Debug)]
 struct Kept {
+    id: GroupId,
     members: Vec<Member>,
     reads: Reads,
     outcome: Outcome,
@@ -47,8 +50,10 @@ pub(super) struct Outcome {
 
 /// A build that uses what the last one left, and leaves what the next one may use.
 pub(super) struct Rebuild<'a> {
+    whole: Whole<'a>,
     input: Input<'a>,
     cache: &'a mut Cache,
+    inputs: Option<Inputs>,
     /// `None`: nothing of the last build fits.
     changes: Option<Changes>,
     is_ordered: bool,
@@ -61,7 +66,7 @@ impl<'a> Rebuild<'a> {
         let before = std::mem::take(cache);
         cache.names = before.names;
         let services = &whole.manifests.services;
-        let (changes, is_ordered) = match before.inputs {
+        let (changes, is_ordered) = match &before.inputs {
             Some(inputs) => (
                 inputs.changes(whole.manifests, whole.facts, whole.settings),
                 inputs.is_ordered(services),
@@ -69,23 +74,153 @@ impl<'a> Rebuild<'a> {
             None => (None, services.is_sorted_by(|a, b| in_order(a, b))),
         };
         Self {
+            whole,
             input: Input::of_ordered(whole, is_ordered),
             cache,
+            inputs: before.inputs,
             changes,
             is_ordered,
             before: before.groups,
         }
     }
 
-    /// All groups are there.
-    pub fn finish(self, whole: Whole<'_>) {
-        self.cache.inputs = Some(Inputs::of(
-            whole.manifests,
-            whole.facts,
-            whole.settings,
-            self.is_ordered,
-        ));
+    /// All groups, where only a few Ingresses are different and nothing else that decides on groups: then those need not be
+    /// put together again.
+    pub fn few(&mut self) -> Option<Vec<(String, Outcome)>> {
+        let inputs = self.inputs.take()?;
+        let whole = Whole { ..self.whole };
+        let changes = self.changes.take()?;
+        let touched = inputs.exchanged(&whole).and_then(|it| touched(it, &whole));
+        let Some(mut touched) = touched else {
+            self.changes = Some(changes);
+            return None;
+        };
+        let mut outcomes = Vec::with_capacity(self.before.len());
+        let mut groups = Vec::with_capacity(self.before.len());
+        for (id, kept) in std::mem::take(&mut self.before) {
+            let touch = touched.remove(&id);
+            if touch.is_none() && !kept.reads.meets(&changes) {
+                outcomes.push((id.clone(), kept.outcome.clone()));
+                groups.push((id, kept));
+                continue;
+            }
+            let touch = touch.unwrap_or_else(|| Touch::new(kept.id.clone()));
+            let stays = |(ingress, _): &&Member| !touch.gone.contains(&ingress.address());
+            let members = kept.members.iter().filter(stays);
+            let members = members.map(|(ingress, params)| MemberInput {
+                ingress,
+                params: params.as_ref(),
+            });
+            let mut members: Vec<_> = members.chain(touch.new.iter().copied()).collect();
+            if members.is_empty() {
+                continue;
+            }
+            member::sort(&mut members);
+            let group = GroupInput {
+                id: touch.id.clone(),
+                members,
+            };
+            let built = (!kept.fits(&group, &changes)).then(|| self.built(&group));
+            let kept = built.unwrap_or(kept);
+            outcomes.push((id.clone(), kept.outcome.clone()));
+            groups.push((id, kept));
+        }
+        let new = touched
+            .into_iter()
+            .filter(|(_, touch)| !touch.new.is_empty());
+        for (id, touch) in new {
+            let mut group = GroupInput {
+                id: touch.id,
+                members: touch.new,
+            };
+            member::sort(&mut group.members);
+            let kept = self.built(&group);
+            outcomes.push((id.clone(), kept.outcome.clone()));
+            groups.push((id, kept));
+        }
+        outcomes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.cache.groups = groups.into_iter().collect();
+        Some(outcomes)
     }
+
+    fn built(&mut self, group: &GroupInput<'_>) -> Kept {
+        self.cache.groups_built += 1;
+        let (outcome, reads) = build_now(&self.input, group);
+        let members = group.members.iter();
+        Kept {
+            id: group.id.clone(),
+            members: members
+                .map(|member| (member.ingress.clone(), member.params.cloned()))
+                .collect(),
+            reads,
+            outcome,
+        }
+    }
+
+    /// The members of a group that was built.
+    pub fn members(&self, id: &str) -> Vec<desired::Member> {
+        let kept = self.cache.groups.get(id).into_iter();
+        let members = kept.flat_map(|kept| &kept.members);
+        members
+            .map(|(ingress, _)| build::as_member(ingress))
+            .collect()
+    }
+
+    /// All groups are there. `are_plain`: nothing was found to say of any Ingress when they were put together.
+    pub fn finish(self, are_plain: bool) {
+        let ingresses = &self.whole.manifests.ingresses;
+        let are_plain = are_plain && ingresses.is_sorted_by(|a, b| a.cmp_key(b).is_lt());
+        self.cache.inputs = Some(Inputs::of(&self.whole, self.is_ordered, are_plain));
+    }
+
+    /// The same after [`Self::few`], which has found them in order.
+    pub fn finish_few(self) {
+        self.cache.inputs = Some(Inputs::of(&self.whole, self.is_ordered, true));
+    }
+}
+
+/// Who goes from a group, by address, and who comes.
+struct Touch<'a> {
+    id: GroupId,
+    gone: Vec<usize>,
+    new: Vec<MemberInput<'a>>,
+}
+
+impl Touch<'_> {
+    fn new(id: GroupId) -> Self {
+        Self {
+            id,
+            gone: Vec::new(),
+            new: Vec::new(),
+        }
+    }
+}
+
+/// The groups that Ingresses leave or join; none where one of them has to be spoken of.
+fn touched<'a>(
+    (gone, new): Exchanged<'a>,
+    whole: &Whole<'a>,
+) -> Option<BTreeMap<String, Touch<'a>>> {
+    let mut touched: BTreeMap<String, Touch<'a>> = BTreeMap::new();
+    let mut touch = |ingress: &'a Shared<Ingress>, is_new: bool| {
+        if let Placed::Member(member, id) = member::place(ingress, whole)? {
+            let entry = touched.entry(id.to_string());
+            let touch = entry.or_insert_with(|| Touch::new(id));
+            if is_new {
+                touch.new.push(member);
+            } else {
+                touch.gone.push(ingress.address());
+            }
+        }
+        Some(())
+    };
+    for ingress in gone {
+        touch(ingress, false)?;
+    }
+    for ingress in new {
+        touch(ingress, true)?;
+    }
+    Some(touched)
 }
 
 impl Builder for Rebuild<'_> {
@@ -93,19 +228,7 @@ impl Builder for Rebuild<'_> {
     fn group(&mut self, id: &str, group: &GroupInput<'_>) -> Outcome {
         let kept = match (self.before.remove(id), &self.changes) {
             (Some(kept), Some(changes)) if kept.fits(group, changes) => kept,
-            _ => {
-                self.cache.groups_built += 1;
-                let (outcome, reads) = build_now(&self.input, group);
-                Kept {
-                    members: group
-                        .members
-                        .iter()
-                        .map(|member| (member.ingress.clone(), member.params.cloned()))
-                        .collect(),
-                    reads,
-                    outcome,
-                }
-            }
+            _ => self.built(group),
         };
         let outcome = kept.outcome.clone();
         self.cache.groups.insert(id.to_owned(), kept);
@@ -119,7 +242,7 @@ impl Builder for Rebuild<'_> {
 
 impl Kept {
     fn fits(&self, group: &GroupInput<'_>, changes: &Changes) -> bool {
-        let is_same = |(kept, member): (&Member, &super::context::MemberInput<'_>)| {
+        let is_same = |(kept, member): (&Member, &MemberInput<'_>)| {
             kept.0 == *member.ingress && kept.1.as_ref() == member.params
         };
         self.members.len() == group.members.len()

@@ -29,6 +29,13 @@ pub struct Grouping<'a> {
     pub problems: Vec<Problem>,
 }
 
+impl Grouping<'_> {
+    /// Nothing was found to say of any Ingress.
+    pub(super) fn is_plain(&self) -> bool {
+        self.refused.is_empty() && self.undecided.is_empty() && self.problems.is_empty()
+    }
+}
+
 /// Sorts the Ingresses into groups. One whose class or group is wrong is left out, and the others of its group are served
 /// without it.
 pub fn group<'a>(whole: &Whole<'a>) -> Grouping<'a> {
@@ -73,11 +80,7 @@ pub fn group<'a>(whole: &Whole<'a>) -> Grouping<'a> {
         group.members.push(member);
     }
     for group in grouping.groups.values_mut() {
-        group.members.sort_by(|a, b| {
-            order(a.ingress)
-                .cmp(&order(b.ingress))
-                .then_with(|| a.ingress.cmp_key(b.ingress))
-        });
+        sort(&mut group.members);
     }
     if stops_all {
         grouping.refused = grouping.groups.keys().cloned().collect();
@@ -85,14 +88,50 @@ pub fn group<'a>(whole: &Whole<'a>) -> Grouping<'a> {
     grouping
 }
 
+/// Puts members in group order.
+pub(super) fn sort(members: &mut [MemberInput<'_>]) {
+    members.sort_by(|a, b| {
+        order(a.ingress)
+            .cmp(&order(b.ingress))
+            .then_with(|| a.ingress.cmp_key(b.ingress))
+    });
+}
+
+/// An Ingress that nothing keeps out of its group.
+pub(super) enum Placed<'a> {
+    Member(MemberInput<'a>, GroupId),
+    Foreign,
+}
+
+/// Where one Ingress belongs, as [`group`] finds it; none where [`group`] has something to say of it.
+pub(super) fn place<'a>(ingress: &'a Shared<Ingress>, whole: &Whole<'a>) -> Option<Placed<'a>> {
+    if !is_watched(ingress, whole) {
+        return Some(Placed::Foreign);
+    }
+    let params = match class_of(ingress, whole) {
+        Class::Ours(params) => params,
+        Class::Foreign => return Some(Placed::Foreign),
+        Class::Undecided | Class::Invalid(_) | Class::SeveralDefaults(_) => return None,
+    };
+    if matches!(order_setting(ingress), Some(Err(_))) {
+        return None;
+    }
+    let member = MemberInput { ingress, params };
+    Some(Placed::Member(member, id_of(member).ok()?))
+}
+
+fn is_watched(ingress: &Ingress, whole: &Whole<'_>) -> bool {
+    let watched = whole.settings.flags.watch_namespace.as_str();
+    watched.is_empty() || ingress.namespace == watched
+}
+
 /// Ours and others', each once: two of one name are a problem found by parsing.
 fn ingresses<'a>(whole: &Whole<'a>) -> Vec<&'a Shared<Ingress>> {
-    let watched = whole.settings.flags.watch_namespace.as_str();
     let mut ingresses: Vec<&Shared<Ingress>> = whole
         .manifests
         .ingresses
         .iter()
-        .filter(|ingress| watched.is_empty() || ingress.namespace == watched)
+        .filter(|ingress| is_watched(ingress, whole))
         .collect();
     ingresses.sort_by(|a, b| a.cmp_key(b).then_with(|| a.origin.cmp(&b.origin)));
     ingresses.dedup_by(|a, b| a.cmp_key(b).is_eq());

@@ -1,11 +1,16 @@
 //! What the build of a group looked at, and what of that is different now: a group whose members and looked-at inputs are
 //! the same comes out the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use super::context::in_order;
+use super::context::{Whole, in_order};
 use crate::{
-    manifest::{Manifests, SecretShape, Service, ServiceRef},
+    manifest::{
+        Ingress, IngressClass, IngressClassParams, Manifests, SecretShape, Service, ServiceRef,
+    },
     model::{facts::Facts, settings::Settings},
     shared::Shared,
 };
@@ -133,10 +138,22 @@ pub(super) struct Inputs {
     services: Shared<Vec<Shared<Service>>>,
     /// They stand in order.
     is_ordered: bool,
+    ingresses: Shared<Vec<Shared<Ingress>>>,
+    /// Nothing was found to say of any of them, and they stand in order, each once.
+    are_plain: bool,
+    classes: Vec<IngressClass>,
+    params: Vec<Shared<IngressClassParams>>,
+    namespaces: BTreeMap<String, BTreeMap<String, String>>,
     secrets: BTreeMap<String, SecretShape>,
     facts: Facts,
     settings: Settings,
 }
+
+/// More Ingresses than this are not looked at one by one.
+const FEW: usize = 256;
+
+/// Ingresses that are there no longer, and those that were not there before.
+pub(super) type Exchanged<'a> = (Vec<&'a Shared<Ingress>>, Vec<&'a Shared<Ingress>>);
 
 /// What is different between two times.
 #[derive(Debug, Default, PartialEq)]
@@ -154,13 +171,72 @@ impl Changes {
 }
 
 impl Inputs {
-    pub fn of(manifests: &Manifests, facts: &Facts, settings: &Settings, is_ordered: bool) -> Self {
+    pub fn of(whole: &Whole<'_>, is_ordered: bool, are_plain: bool) -> Self {
+        let manifests = whole.manifests;
         Self {
             services: manifests.services.clone(),
             is_ordered,
+            ingresses: manifests.ingresses.clone(),
+            are_plain,
+            classes: manifests.classes.clone(),
+            params: manifests.params.clone(),
+            namespaces: manifests.namespaces.clone(),
             secrets: manifests.secrets.clone(),
-            facts: facts.clone(),
-            settings: settings.clone(),
+            facts: whole.facts.clone(),
+            settings: whole.settings.clone(),
+        }
+    }
+
+    /// Which Ingresses are different now; `None` where more than they may decide on groups, or where there are many.
+    pub fn exchanged<'a>(&'a self, whole: &Whole<'a>) -> Option<Exchanged<'a>> {
+        let (manifests, facts) = (whole.manifests, whole.facts);
+        let is_same = self.are_plain
+            && self.settings == *whole.settings
+            && self.classes == manifests.classes
+            && self.params == manifests.params
+            && self.namespaces == manifests.namespaces
+            && self.facts.namespaces == facts.namespaces
+            && self.facts.ingress_classes == facts.ingress_classes
+            && self.facts.ingress_class_params == facts.ingress_class_params;
+        if !is_same {
+            return None;
+        }
+        let (before, now) = (&self.ingresses, &manifests.ingresses);
+        let (mut gone, mut new) = (Vec::new(), Vec::new());
+        if before.is(now) {
+            return Some((gone, new));
+        }
+        // Where one is new its neighbours must be on their sides; the others stand as they stood.
+        let is_placed = |at: usize| {
+            let around = &now[at.saturating_sub(1)..(at + 2).min(now.len())];
+            around.is_sorted_by(|a, b| a.cmp_key(b).is_lt())
+        };
+        let (mut old, mut at) = (0, 0);
+        loop {
+            let order = match (before.get(old), now.get(at)) {
+                (None, None) => return Some((gone, new)),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(a), Some(b)) if a.is(b) => {
+                    (old, at) = (old + 1, at + 1);
+                    continue;
+                }
+                (Some(a), Some(b)) => a.cmp_key(b),
+            };
+            if order.is_le() {
+                gone.push(&before[old]);
+                old += 1;
+            }
+            if order.is_ge() {
+                if !is_placed(at) {
+                    return None;
+                }
+                new.push(&now[at]);
+                at += 1;
+            }
+            if gone.len() + new.len() > FEW {
+                return None;
+            }
         }
     }
 
@@ -247,9 +323,9 @@ fn documents(
     loop {
         let order = match (before.peek(), now.peek()) {
             (None, None) => return,
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
-            (Some(a), Some(b)) if a.is(b) => std::cmp::Ordering::Equal,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) if a.is(b) => Ordering::Equal,
             (Some(a), Some(b)) => a.reference.cmp(&b.reference),
         };
         let old = if order.is_le() { before.next() } else { None };
@@ -279,8 +355,8 @@ fn differing<'a, V: PartialEq>(
         loop {
             let order = match (before.peek(), now.peek()) {
                 (None, None) => return None,
-                (Some(_), None) => std::cmp::Ordering::Less,
-                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
                 (Some((a, _)), Some((b, _))) => a.cmp(b),
             };
             let old = if order.is_le() { before.next() } else { None };
