@@ -82,31 +82,42 @@ fn a_large_model_takes_a_fifth_of_the_peers_allocations_and_grows_no_faster_than
 
 #[test]
 fn after_a_change_of_one_file_one_file_is_read_and_one_group_is_built() {
-    let mut workload = workload(200, 10);
+    for groups in [500, 50] {
+        after_one_change(groups);
+    }
+}
+
+fn after_one_change(groups: usize) {
+    let mut workload = workload(INGRESSES, groups);
     let options = ParseOptions::default();
-    let (mut cache, mut groups) = (manifest::Cache::default(), group::cache::Cache::default());
+    let (mut cache, mut models) = (manifest::Cache::default(), group::cache::Cache::default());
     let read = manifest::parse_changed(&workload.snapshot, &options, &mut cache).value;
     assert_eq!(cache.files_read, workload.snapshot.files.len());
     let (facts, settings) = (&workload.facts, &workload.settings);
-    group::build::build_changed(&read, facts, settings, &mut groups);
-    assert_eq!(groups.groups_built, 10);
+    group::build::build_changed(&read, facts, settings, &mut models);
+    assert_eq!(models.groups_built, groups);
     let annotation = "    alb.ingress.kubernetes.io/healthcheck-path: /ready\n";
     let text = workload::file(7, 7, annotation).into_bytes();
-    workload
-        .snapshot
-        .files
-        .insert(workload::path(7), text.into());
-    let read = manifest::parse_changed(&workload.snapshot, &options, &mut cache);
-    assert_eq!(cache.files_read, 1);
-    let changed = read.value.ingresses.iter().filter(|ingress| {
-        let path = &ingress.options.target_group.health_check_path;
-        path.as_ref().is_some_and(|path| path.text == "/ready")
+    let path = workload::path(7);
+    workload.snapshot.files.insert(path, text.into());
+    let cost = allocation_counter::measure(|| {
+        let read = manifest::parse_changed(&workload.snapshot, &options, &mut cache);
+        assert_eq!(cache.files_read, 1);
+        let changed = read.value.ingresses.iter().filter(|ingress| {
+            let path = &ingress.options.target_group.health_check_path;
+            path.as_ref().is_some_and(|path| path.text == "/ready")
+        });
+        assert_eq!(changed.count(), 1);
+        let built = group::build::build_changed(&read.value, facts, settings, &mut models);
+        assert_eq!(models.groups_built, 1);
+        let is_changed = |it: &&group::TargetGroup| it.health_check.path == "/ready";
+        let models = built.into_models();
+        let target_groups = models.values().flat_map(|it| it.target_groups.values());
+        assert_eq!(target_groups.filter(is_changed).count(), PATHS);
     });
-    assert_eq!(changed.count(), 1);
-    let built = group::build::build_changed(&read.value, facts, settings, &mut groups);
-    assert_eq!(groups.groups_built, 1);
-    let is_changed = |it: &&group::TargetGroup| it.health_check.path == "/ready";
-    let models = built.into_models();
-    let target_groups = models.values().flat_map(|it| it.target_groups.values());
-    assert_eq!(target_groups.filter(is_changed).count(), PATHS);
+    // Nothing is made anew for each document.
+    let allocations = cost.count_total as usize;
+    println!("{groups} groups: {allocations} allocations after a change of one file");
+    let of_members = INGRESSES / groups * 400;
+    assert!(allocations < INGRESSES + of_members, "{allocations}");
 }
