@@ -23,8 +23,8 @@ mod effect;
 #[cfg(test)]
 mod tests;
 
-pub(super) use effect::speaks_for_group;
 use effect::ByClass;
+pub(super) use effect::speaks_for_group;
 
 /// One check: a name that is also the code of what it finds, and a line on what it looks for.
 #[derive(Clone, Copy)]
