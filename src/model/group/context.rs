@@ -1,6 +1,6 @@
 //! What the builders of one group share: what they may look at, and where they put what is wrong.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use super::{
     GroupId, SecurityGroupRef,
