@@ -20,6 +20,7 @@ use tokio::task::yield_now;
 
 use super::*;
 use crate::{
+    aws::fake::sample,
     cluster::fake::FakeCluster,
     id::{Arn, ObjectRef, OpId, ResourceId, ResourceKind, SecurityGroupId, StackId},
     model::{
@@ -365,27 +366,9 @@ fn target() -> Target {
 
 fn target_group_spec() -> TargetGroupSpec {
     TargetGroupSpec {
-        target_control_port: None,
-        name: "tg".to_owned(),
-        target_type: TargetType::Instance,
-        port: 30_080,
-        protocol: "HTTP".to_owned(),
-        protocol_version: "HTTP1".to_owned(),
-        ip_address_type: "ipv4".to_owned(),
-        vpc_id: "vpc-1".to_owned(),
-        health_check: HealthCheck {
-            port: "traffic-port".to_owned(),
-            protocol: "HTTP".to_owned(),
-            path: "/".to_owned(),
-            interval_seconds: 15,
-            timeout_seconds: 5,
-            healthy_threshold: 2,
-            unhealthy_threshold: 2,
-            matcher: Matcher::HttpCode("200".to_owned()),
-        },
-        attributes: BTreeMap::new(),
         tags: marks("default/app-app1:80"),
         targets: [target()].into(),
+        ..sample::target_group("tg")
     }
 }
 

@@ -25,6 +25,7 @@ mod ec2;
 mod elb;
 mod iam;
 mod lookup;
+pub mod sample;
 
 /// Rules that one balancer holds until told otherwise (aws-deploy §10.1).
 const RULE_LIMIT: usize = 100;

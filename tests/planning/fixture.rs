@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use albsync::{
+    aws::fake::sample,
     id::{Arn, ObjectRef, ResourceId, RoleName, SecurityGroupId, StackId, SubnetId},
     model::{
         desired::{
@@ -10,8 +11,8 @@ use albsync::{
             Ref, RoleStack, TargetGroupStack,
         },
         elb::{
-            Condition, HealthCheck, ListenerSpec, LoadBalancerSpec, Matcher, RuleAction, RuleSpec,
-            Scheme, Target, TargetGroupSpec, TargetType, WeightedTargetGroup,
+            Condition, ListenerSpec, LoadBalancerSpec, RuleAction, RuleSpec, Scheme, Target,
+            TargetGroupSpec, WeightedTargetGroup,
         },
         iam::{PolicySpec, ProviderSpec, RoleSpec},
         net::{Permission, PermissionSource, SecurityGroupSpec, Tags},
@@ -229,26 +230,11 @@ impl Wish {
             .protocol_version
             .clone()
             .unwrap_or_else(|| "HTTP1".to_owned());
+        let name = format!("k8s-{ingress}-{service}-{port}-{version}");
         TargetGroupSpec {
-            target_control_port: None,
-            name: format!("k8s-{ingress}-{service}-{port}-{version}"),
-            target_type: TargetType::Instance,
             port,
-            protocol: "HTTP".to_owned(),
             protocol_version: version,
-            ip_address_type: "ipv4".to_owned(),
             vpc_id: VPC.to_owned(),
-            health_check: HealthCheck {
-                port: "traffic-port".to_owned(),
-                protocol: "HTTP".to_owned(),
-                path: "/".to_owned(),
-                interval_seconds: 15,
-                timeout_seconds: 5,
-                healthy_threshold: 2,
-                unhealthy_threshold: 2,
-                matcher: Matcher::HttpCode("200".to_owned()),
-            },
-            attributes: BTreeMap::new(),
             tags,
             targets: (0..self.nodes)
                 .map(|index| Target {
@@ -257,6 +243,7 @@ impl Wish {
                     port,
                 })
                 .collect(),
+            ..sample::target_group(&name)
         }
     }
 

@@ -5,12 +5,10 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    aws::fake::sample,
     id::{ObjectRef, ResourceId, ResourceKind, StackId},
     model::{
-        elb::{
-            HealthCheck, ListenerSpec, LoadBalancerSpec, Matcher, RuleSpec, Scheme,
-            TargetGroupSpec, TargetType, WeightedTargetGroup,
-        },
+        elb::{ListenerSpec, LoadBalancerSpec, RuleSpec, Scheme, WeightedTargetGroup},
         iam::{PolicySpec, ProviderSpec, RoleSpec},
         net::{Permission, SecurityGroupSpec},
     },
@@ -144,29 +142,7 @@ fn create_balancer(group: Ref<crate::id::SecurityGroupId>) -> Action {
 fn create_target_group() -> Action {
     Action::CreateTargetGroup {
         id: id(ResourceKind::TargetGroup),
-        spec: TargetGroupSpec {
-            target_control_port: None,
-            name: "n".to_owned(),
-            target_type: TargetType::Instance,
-            port: 30_000,
-            protocol: "HTTP".to_owned(),
-            protocol_version: "HTTP1".to_owned(),
-            ip_address_type: "ipv4".to_owned(),
-            vpc_id: "vpc-1".to_owned(),
-            health_check: HealthCheck {
-                port: "traffic-port".to_owned(),
-                protocol: "HTTP".to_owned(),
-                path: "/".to_owned(),
-                interval_seconds: 15,
-                timeout_seconds: 5,
-                healthy_threshold: 2,
-                unhealthy_threshold: 2,
-                matcher: Matcher::HttpCode("200".to_owned()),
-            },
-            attributes: BTreeMap::new(),
-            tags: BTreeMap::new(),
-            targets: BTreeSet::new(),
-        },
+        spec: sample::target_group("n"),
     }
 }
 

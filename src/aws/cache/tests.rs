@@ -5,14 +5,14 @@ use super::*;
 use crate::{
     aws::{
         Ec2Write, ElbWrite,
-        fake::{FakeAccount, Fault, FaultKind},
+        fake::{FakeAccount, Fault, FaultKind, sample},
     },
     id::SubnetId,
     model::{
         desired::Ref,
         elb::{
-            Condition, HealthCheck, ListenerSpec, LoadBalancerSpec, Matcher, RuleSpec, Scheme,
-            TargetGroupSpec, TargetType, WeightedTargetGroup,
+            Condition, HealthCheck, ListenerSpec, LoadBalancerSpec, RuleSpec, Scheme,
+            TargetGroupSpec, WeightedTargetGroup,
         },
         net::{Permission, PermissionSource, SecurityGroupSpec},
     },
@@ -278,27 +278,9 @@ fn path(n: usize) -> Vec<Condition> {
 
 fn target_group_spec(name: &str) -> TargetGroupSpec {
     TargetGroupSpec {
-        target_control_port: None,
-        name: name.to_owned(),
-        target_type: TargetType::Instance,
-        port: 30080,
-        protocol: "HTTP".into(),
-        protocol_version: "HTTP1".into(),
-        ip_address_type: "ipv4".into(),
         vpc_id: VPC.into(),
-        health_check: HealthCheck {
-            port: "traffic-port".into(),
-            protocol: "HTTP".into(),
-            path: "/".into(),
-            interval_seconds: 15,
-            timeout_seconds: 5,
-            healthy_threshold: 2,
-            unhealthy_threshold: 2,
-            matcher: Matcher::HttpCode("200".into()),
-        },
-        attributes: BTreeMap::new(),
         tags: tags(name),
-        targets: BTreeSet::new(),
+        ..sample::target_group(name)
     }
 }
 

@@ -6,9 +6,8 @@ use crate::{
     model::{
         desired::Ref,
         elb::{
-            Condition, HealthCheck, JwtValidation, ListenerSpec, LoadBalancerSpec, Matcher,
-            RuleAction, RuleSpec, Scheme, TargetGroupSpec, TargetType, TlsSpec,
-            WeightedTargetGroup,
+            Condition, JwtValidation, ListenerSpec, LoadBalancerSpec, RuleAction, RuleSpec, Scheme,
+            TargetGroupSpec, TlsSpec, WeightedTargetGroup,
         },
         iam::RoleSpec,
         net::{Permission, PermissionSource, SecurityGroupSpec},
@@ -39,27 +38,8 @@ fn balancer(name: &str, groups: &[SecurityGroupId]) -> LoadBalancerSpec {
 
 fn target_group(name: &str) -> TargetGroupSpec {
     TargetGroupSpec {
-        target_control_port: None,
-        name: name.to_owned(),
-        target_type: TargetType::Instance,
-        port: 30_000,
-        protocol: "HTTP".to_owned(),
-        protocol_version: "HTTP1".to_owned(),
-        ip_address_type: "ipv4".to_owned(),
         vpc_id: "vpc-0a0a0a0a0a0a0a0a0".to_owned(),
-        health_check: HealthCheck {
-            port: "traffic-port".to_owned(),
-            protocol: "HTTP".to_owned(),
-            path: "/".to_owned(),
-            interval_seconds: 15,
-            timeout_seconds: 5,
-            healthy_threshold: 2,
-            unhealthy_threshold: 2,
-            matcher: Matcher::HttpCode("200".to_owned()),
-        },
-        attributes: BTreeMap::new(),
-        tags: BTreeMap::new(),
-        targets: BTreeSet::new(),
+        ..sample::target_group(name)
     }
 }
 

@@ -7,14 +7,17 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    aws::{AwsRead, AwsWrite, ElbWrite, GroupQuery, fake::FakeAccount},
+    aws::{
+        AwsRead, AwsWrite, ElbWrite, GroupQuery,
+        fake::{FakeAccount, sample},
+    },
     id::{Arn, ResourceId, RoleName, SecurityGroupId, SubnetId},
     model::{
         applied::{Applied, AppliedResource},
         desired::Ref,
         elb::{
-            Condition, HealthCheck, ListenerSpec, LoadBalancerSpec, Matcher, RuleAction, RuleSpec,
-            Scheme, Target, TargetGroupSpec, TargetType, WeightedTargetGroup,
+            Condition, ListenerSpec, LoadBalancerSpec, RuleAction, RuleSpec, Scheme, Target,
+            TargetGroupSpec, WeightedTargetGroup,
         },
         facts::{Node, needs::Needs},
         iam::{PolicySpec, RoleSpec},
@@ -129,27 +132,9 @@ fn load_balancer(name: &str, group: &SecurityGroupId, tags: Tags) -> LoadBalance
 
 fn target_group(name: &str, tags: Tags) -> TargetGroupSpec {
     TargetGroupSpec {
-        target_control_port: None,
-        name: name.to_owned(),
-        target_type: TargetType::Instance,
-        port: 30080,
-        protocol: "HTTP".into(),
-        protocol_version: "HTTP1".into(),
-        ip_address_type: "ipv4".into(),
         vpc_id: VPC.into(),
-        health_check: HealthCheck {
-            port: "traffic-port".into(),
-            protocol: "HTTP".into(),
-            path: "/".into(),
-            interval_seconds: 15,
-            timeout_seconds: 5,
-            healthy_threshold: 2,
-            unhealthy_threshold: 2,
-            matcher: Matcher::HttpCode("200".into()),
-        },
-        attributes: BTreeMap::new(),
         tags,
-        targets: BTreeSet::new(),
+        ..sample::target_group(name)
     }
 }
 

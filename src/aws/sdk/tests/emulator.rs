@@ -7,13 +7,15 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    aws::{Ec2Read, Ec2Write, ElbRead, ElbWrite, GroupQuery, IamRead, IamWrite, Query},
+    aws::{
+        Ec2Read, Ec2Write, ElbRead, ElbWrite, GroupQuery, IamRead, IamWrite, Query, fake::sample,
+    },
     id::{Arn, RoleName, SubnetId},
     model::{
         desired::Ref,
         elb::{
             Condition, HealthCheck, ListenerSpec, LoadBalancerSpec, Matcher, QueryPair, RuleAction,
-            RuleSpec, Scheme, TargetGroupSpec, TargetType, WeightedTargetGroup,
+            RuleSpec, Scheme, TargetGroupSpec, WeightedTargetGroup,
         },
         iam::{PolicySpec, ProviderSpec, RoleSpec},
         net::{Permission, PermissionSource, SecurityGroupSpec, Tags},
@@ -106,27 +108,9 @@ fn security_group(name: &str, vpc_id: &str, tags: Tags) -> SecurityGroupSpec {
 
 fn target_group(name: &str, vpc_id: &str, tags: Tags) -> TargetGroupSpec {
     TargetGroupSpec {
-        target_control_port: None,
-        name: name.to_owned(),
-        target_type: TargetType::Instance,
-        port: 30080,
-        protocol: "HTTP".into(),
-        protocol_version: "HTTP1".into(),
-        ip_address_type: "ipv4".into(),
         vpc_id: vpc_id.to_owned(),
-        health_check: HealthCheck {
-            port: "traffic-port".into(),
-            protocol: "HTTP".into(),
-            path: "/".into(),
-            interval_seconds: 15,
-            timeout_seconds: 5,
-            healthy_threshold: 2,
-            unhealthy_threshold: 2,
-            matcher: Matcher::HttpCode("200".into()),
-        },
-        attributes: BTreeMap::new(),
         tags,
-        targets: BTreeSet::new(),
+        ..sample::target_group(name)
     }
 }
 

@@ -20,15 +20,16 @@ use super::*;
 use crate::{
     aws::{
         ClientSource, Ec2Read, Ec2Write, ElbRead, ElbWrite, GroupQuery, IamRead, IamWrite, Query,
+        fake::sample,
     },
     id::{Arn, RoleName, SecurityGroupId},
     model::{
         client::ClientCredentials,
         desired::Ref,
         elb::{
-            Condition, HealthCheck, ListenerSpec, LoadBalancerSpec, Matcher, MutualAuthentication,
-            MutualMode, OidcClient, Patterns, Rewrite, RuleAction, RuleSpec, Scheme, Target,
-            TargetGroupSpec, TargetType, TlsSpec, Transform, WeightedTargetGroup,
+            Condition, ListenerSpec, LoadBalancerSpec, MutualAuthentication, MutualMode,
+            OidcClient, Patterns, Rewrite, RuleAction, RuleSpec, Scheme, Target, TlsSpec,
+            Transform, WeightedTargetGroup,
         },
         group::{SecretRef, Session},
         iam::RoleSpec,
@@ -352,22 +353,9 @@ async fn creating_a_target_group_says_every_field() {
         "<TargetGroups><member><TargetGroupArn>arn:tg</TargetGroupArn></member></TargetGroups>",
     )])
     .await;
-    sdk.create_target_group(&TargetGroupSpec {
-        target_control_port: None,
-        name: "k8s-t".into(),
-        target_type: TargetType::Instance,
-        port: 30080,
-        protocol: "HTTP".into(),
-        protocol_version: "HTTP1".into(),
-        ip_address_type: "ipv4".into(),
-        vpc_id: "vpc-1".into(),
-        health_check: health_check(),
-        attributes: BTreeMap::new(),
-        tags: BTreeMap::new(),
-        targets: BTreeSet::new(),
-    })
-    .await
-    .unwrap();
+    sdk.create_target_group(&sample::target_group("k8s-t"))
+        .await
+        .unwrap();
     wire.assert_sent(&[
         "TargetType=instance",
         "Port=30080",
@@ -386,19 +374,6 @@ async fn creating_a_target_group_says_every_field() {
         "Matcher.HttpCode=200",
     ]);
     assert!(!wire.requests()[0].contains("Tags"));
-}
-
-fn health_check() -> HealthCheck {
-    HealthCheck {
-        port: "traffic-port".into(),
-        protocol: "HTTP".into(),
-        path: "/".into(),
-        interval_seconds: 15,
-        timeout_seconds: 5,
-        healthy_threshold: 2,
-        unhealthy_threshold: 2,
-        matcher: Matcher::HttpCode("200".into()),
-    }
 }
 
 #[tokio::test]
