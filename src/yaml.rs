@@ -78,7 +78,7 @@ struct Mark {
 }
 
 /// The places of a value and of all that is in it, in the value's own shape.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Place {
     mark: Mark,
     /// The scalar as written, where readers may disagree on it.
@@ -86,7 +86,7 @@ struct Place {
     inner: Inner,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Inner {
     Leaf,
     Map(BTreeMap<String, (Mark, Place)>),
@@ -114,7 +114,7 @@ impl Place {
 }
 
 /// One document: its value and where each part of it stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tree {
     pub value: Value,
     file: Arc<str>,
@@ -298,6 +298,21 @@ pub fn parse(file: &str, bytes: &[u8], limits: &Limits) -> Checked<Vec<Tree>> {
     let value = block::documents(file, text, limits)
         .unwrap_or_else(|| by_libraries(file, text, limits, &mut problems));
     Checked { value, problems }
+}
+
+/// The documents as they are read in one go and as the libraries read them, to be compared by tests and by fuzzing;
+/// `None` where they are left to the libraries.
+#[doc(hidden)]
+pub fn both_readings(
+    file: &str,
+    bytes: &[u8],
+    limits: &Limits,
+) -> Option<(Vec<Tree>, Checked<Vec<Tree>>)> {
+    let text = text_of(file, bytes, limits).ok()?;
+    let quick = block::documents(file, text, limits)?;
+    let mut problems = Vec::new();
+    let value = by_libraries(file, text, limits, &mut problems);
+    Some((quick, Checked { value, problems }))
 }
 
 /// The documents as the two libraries read them.

@@ -348,13 +348,9 @@ proptest! {
 
 /// Whether plain block YAML is read as the libraries read it; `None` where it is left to them.
 fn agrees(text: &str) -> Option<()> {
-    let limits = Limits::default();
-    text_of("a.yaml", text.as_bytes(), &limits).ok()?;
-    let quick = block::documents("a.yaml", text, &limits)?;
-    let mut problems = Vec::new();
-    let measure = by_libraries("a.yaml", text, &limits, &mut problems);
-    assert_eq!(problems, [], "{text:?}");
-    assert_eq!(format!("{quick:#?}"), format!("{measure:#?}"), "{text:?}");
+    let (quick, measure) = both_readings("a.yaml", text.as_bytes(), &Limits::default())?;
+    assert_eq!(measure.problems, [], "{text:?}");
+    assert_eq!(quick, measure.value, "{text:?}");
     Some(())
 }
 

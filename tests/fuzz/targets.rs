@@ -1,5 +1,5 @@
 //! What is fuzzed: everything between bytes that a commit may hold and the model. Nothing may panic, every problem has a
-//! place in its file, and the same bytes give the same answer.
+//! place in its file, and YAML that is read in one go is read as the libraries read it.
 #![allow(dead_code, reason = "each fuzz target uses one of them")]
 
 use std::{collections::BTreeMap, sync::OnceLock};
@@ -14,11 +14,23 @@ use albsync::{
     },
     problem::Problem,
     source::Snapshot,
+    yaml::{self, Limits},
 };
 
 /// A whole file.
 pub fn yaml(data: &[u8]) {
+    is_read_in_one_go(data);
     look(data.to_vec());
+}
+
+/// Whether the file is plain block YAML, read without the libraries: then as they read it, in values, places and problems.
+pub fn is_read_in_one_go(data: &[u8]) -> bool {
+    let Some((quick, measure)) = yaml::both_readings("a.yaml", data, &Limits::default()) else {
+        return false;
+    };
+    assert_eq!(measure.problems, []);
+    assert_eq!(quick, measure.value);
+    true
 }
 
 /// An annotation: its name up to the first line break, then its value. On an Ingress, and on its Service.
