@@ -19,6 +19,8 @@ use crate::{
     model::settings::Settings,
 };
 
+mod many;
+
 /// What is to be looked up beside what every pass needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
@@ -77,13 +79,6 @@ pub struct CertificateNeeds {
     pub tags: bool,
 }
 
-/// From this many of something on, limits are read: AWS grants no account less than four times as much
-/// (aws-deploy §10.1).
-const FEW_RULES: usize = 25;
-const FEW_INGRESSES: usize = 12;
-const FEW_CERTIFICATES: usize = 6;
-const FEW_TARGETS: usize = 250;
-
 impl Needs {
     /// Everything that can be looked up without knowing any manifests.
     pub fn everything(settings: &Settings) -> Self {
@@ -131,7 +126,7 @@ impl Needs {
             eks: !manifests.iam_service_accounts.is_empty(),
             vpc_cidrs: pods,
             endpoints: pods,
-            account_limits: may_be_many(manifests, cluster),
+            account_limits: many::may_be(manifests, cluster),
             ingress_class_params: names_foreign_params(manifests),
             ..Self::default()
         };
@@ -358,27 +353,6 @@ fn targets_pods(manifests: &Manifests, settings: &Settings) -> bool {
             || manifests.ingresses.iter().any(|it| is_ip(&it.options))
             || manifests.services.iter().any(|it| is_ip(&it.options))
             || of_classes.into_iter().any(|it| it.value == TargetType::Ip))
-}
-
-/// Counted generously: each path as a rule with a target group of its own, each host of TLS as a certificate.
-fn may_be_many(manifests: &Manifests, cluster: &Facts) -> bool {
-    let ingresses = &manifests.ingresses;
-    let rules = ingresses.iter().flat_map(|ingress| &ingress.rules);
-    let rules: usize = rules.map(|rule| rule.paths.len()).sum();
-    let certificates: usize = ingresses
-        .iter()
-        .map(|ingress| {
-            let named = good(&ingress.options.listener.certificate_arns);
-            named.map_or(0, Vec::len) + ingress.tls_hosts.len()
-        })
-        .sum();
-    let nodes = cluster.nodes.as_ref().map_or(0, Vec::len);
-    let pods = cluster.endpoints.iter().flat_map(|it| it.values());
-    let targets = rules.saturating_mul(nodes) + pods.map(Vec::len).sum::<usize>();
-    rules > FEW_RULES
-        || ingresses.len() > FEW_INGRESSES
-        || certificates > FEW_CERTIFICATES
-        || targets > FEW_TARGETS
 }
 
 #[cfg(test)]

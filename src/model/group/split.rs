@@ -250,7 +250,8 @@ fn shares(conditions: usize) -> Vec<Vec<usize>> {
     ways
 }
 
-fn count(condition: &Condition) -> usize {
+/// Values of one condition.
+pub fn count(condition: &Condition) -> usize {
     match condition {
         Condition::HostHeader { values }
         | Condition::PathPattern { values }

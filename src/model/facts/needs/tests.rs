@@ -1,4 +1,4 @@
-use super::*;
+use super::{many::*, *};
 use crate::{
     id::RepoPath,
     manifest::{ParseOptions, parse},
@@ -256,6 +256,110 @@ fn limits_are_read_where_the_commit_is_not_small() {
     };
     assert!(!of(&certificates(1), &pods(FEW_TARGETS)));
     assert!(of(&certificates(1), &pods(FEW_TARGETS + 1)));
+}
+
+/// Whether limits are read for one Ingress with so many paths, all to the same backend.
+fn reads_limits(paths: usize, annotations: &[(&str, String)]) -> bool {
+    let paths: String = (0..paths)
+        .map(|number| {
+            format!(
+                "          - {{ path: /{number}, pathType: Prefix, backend: {{ service: {{ name: web, port: {{ number: 80 }} }} }} }}\n"
+            )
+        })
+        .collect();
+    let annotations: String = annotations
+        .iter()
+        .map(|(key, value)| format!("    alb.ingress.kubernetes.io/{key}: '{value}'\n"))
+        .collect();
+    let text = format!(
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: w\n  namespace: s\n  annotations:\n    a: b\n{annotations}spec:\n  rules:\n    - http:\n        paths:\n{paths}"
+    );
+    let manifests = parsed(&text);
+    assert_eq!(manifests.ingresses.len(), 1);
+    Needs::of(&manifests, &Settings::offline()).account_limits
+}
+
+fn listen_ports(count: usize) -> (&'static str, String) {
+    let ports = (0..count).map(|number| format!(r#"{{"HTTP": {}}}"#, 8000 + number));
+    let ports = ports.collect::<Vec<_>>().join(",");
+    ("listen-ports", format!("[{ports}]"))
+}
+
+#[test]
+fn limits_are_read_where_few_paths_make_many_rules_on_their_ports() {
+    assert!(!reads_limits(5, &[listen_ports(5)]));
+    assert!(reads_limits(25, &[listen_ports(5)]));
+    assert!(reads_limits(6, &[listen_ports(5)]));
+    // And where the ports themselves are many.
+    assert!(!reads_limits(1, &[listen_ports(FEW_LISTENERS)]));
+    assert!(reads_limits(1, &[listen_ports(FEW_LISTENERS + 1)]));
+    assert!(reads_limits(1, &[listen_ports(51)]));
+}
+
+#[test]
+fn limits_are_read_where_actions_forward_to_many_target_groups() {
+    let action = |number: usize, targets: usize| {
+        let targets = (0..targets).map(|target| {
+            format!(r#"{{"serviceName": "s{number}-{target}", "servicePort": 80, "weight": 1}}"#)
+        });
+        let targets = targets.collect::<Vec<_>>().join(",");
+        format!(r#"{{"type": "forward", "forwardConfig": {{"targetGroups": [{targets}]}}}}"#)
+    };
+    let forwards = |count: usize| {
+        let keys: Vec<String> = (0..count)
+            .map(|number| format!("actions.a{number}"))
+            .collect();
+        let annotations: Vec<(&str, String)> = keys
+            .iter()
+            .enumerate()
+            .map(|(number, key)| (key.as_str(), action(number, 5)))
+            .collect();
+        reads_limits(1, &annotations)
+    };
+    assert!(!forwards(4));
+    assert!(forwards(5));
+    assert!(forwards(25));
+}
+
+#[test]
+fn limits_are_read_where_conditions_make_a_path_many_rules() {
+    let conditions = |hosts: usize, headers: usize| {
+        let named = |count: usize| {
+            let values = (0..count).map(|number| format!("\"v{number}\""));
+            values.collect::<Vec<_>>().join(",")
+        };
+        let text = format!(
+            r#"[{{"field":"host-header","hostHeaderConfig":{{"values":[{}]}}}},{{"field":"http-header","httpHeaderConfig":{{"httpHeaderName":"a","values":[{}]}}}}]"#,
+            named(hosts),
+            named(headers)
+        );
+        reads_limits(1, &[("conditions.web", text)])
+    };
+    assert!(!conditions(2, 2));
+    assert!(conditions(10, 10));
+}
+
+#[test]
+fn limits_are_read_where_many_certificates_come_by_class_or_are_found_by_host() {
+    let arns = (0..=FEW_CERTIFICATES)
+        .map(|number| format!("arn:aws:acm:us-east-1:123456789012:certificate/{number}"));
+    let arns = arns.collect::<Vec<_>>().join(",");
+    assert!(with(&format!("{{ certificateArn: [{arns}] }}"), &[], "").account_limits);
+    let hosts = |annotations: &str| {
+        let rules: String = (0..=FEW_CERTIFICATES)
+            .map(|number| format!("    - host: h{number}.example.com\n      http: {{ paths: [{{ path: /, pathType: Exact, backend: {{ service: {{ name: web, port: {{ number: 80 }} }} }} }}] }}\n"))
+            .collect();
+        let text = format!(
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{ name: w, namespace: s, annotations: {{ {annotations} }} }}\nspec:\n  rules:\n{rules}"
+        );
+        let manifests = parsed(&text);
+        assert_eq!(manifests.ingresses.len(), 1);
+        Needs::of(&manifests, &Settings::offline()).account_limits
+    };
+    assert!(!hosts(""));
+    assert!(hosts(
+        "alb.ingress.kubernetes.io/listen-ports: '[{\"HTTPS\": 443}]'"
+    ));
 }
 
 #[test]
