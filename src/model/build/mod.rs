@@ -199,11 +199,12 @@ impl Wait {
     }
 }
 
-/// One stack's reasons as one: at the first place, each reason once.
+/// One stack's reasons as one: at the first place, each reason once. As long as one of them may end by itself, it is to be
+/// looked at again: what is left is told then.
 fn waiting(stack: StackId, mut waits: Vec<Wait>) -> Option<Waiting> {
     waits.sort();
     let origin = waits.first()?.origin.clone();
-    let lasts = waits.iter().any(|wait| wait.lasts);
+    let lasts = waits.iter().all(|wait| wait.lasts);
     let mut reasons: Vec<String> = Vec::new();
     for wait in waits {
         if !reasons.contains(&wait.reason) {

@@ -97,3 +97,38 @@ fn all_parts_of_one_group_are_named() {
         assert!(told.contains(part.part()), "{told}");
     }
 }
+
+#[test]
+fn a_group_waits_for_another_commit_alone_only_where_it_waits_for_no_fact() {
+    let lasts = |is_asked: bool, has_node_ports: bool| {
+        let (mut manifests, mut facts, mut settings) = (tutorial(), facts(), settings());
+        if is_asked {
+            ask(Unserved::Wafv2, &mut manifests, &mut facts, &mut settings);
+        }
+        if !has_node_ports {
+            facts.services = None;
+        }
+        let desired = build(&manifests, &facts, &settings).value;
+        let group = StackId::Group(GROUP.into());
+        let wait = desired.waiting.iter().find(|wait| wait.stack == group);
+        let wait = wait.expect("it waits");
+        assert_eq!(
+            wait.reason.contains("not served yet"),
+            is_asked,
+            "{}",
+            wait.reason
+        );
+        assert_eq!(
+            wait.reason.contains("node port"),
+            !has_node_ports,
+            "{}",
+            wait.reason
+        );
+        assert_eq!(desired.lasting().contains(&group), wait.lasts);
+        wait.lasts
+    };
+    assert!(lasts(true, true));
+    assert!(!lasts(false, false));
+    // The node port comes: then it is to be looked at again, and told what is left.
+    assert!(!lasts(true, false));
+}
