@@ -180,6 +180,18 @@ pub struct OrderedRule {
     pub whole: Option<Vec<Condition>>,
 }
 
+impl OrderedRule {
+    /// Whether both are parts of one rule of git. Two that match the same and stand in other lines are two rules.
+    pub fn is_part_of_the_same(&self, other: &Self) -> bool {
+        let is_same =
+            |(a, b): (&RuleSpec, &RuleSpec)| a.actions == b.actions && a.transforms == b.transforms;
+        self.whole.is_some()
+            && self.whole == other.whole
+            && self.origin == other.origin
+            && is_same((&self.spec, &other.spec))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TargetGroupStack {
     pub origin: Origin,

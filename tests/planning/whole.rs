@@ -96,3 +96,63 @@ fn somebody_elses_whole_rule_is_not_ours() {
     world.pass_desired(&in_parts(&FOUR, "one"));
     assert_eq!(world.paths(), ["/a", "/a", "/c"]);
 }
+
+/// Two rules that match the same, one behind the other: the second never matches, and is there all the same.
+fn twice(desired: Desired, other: Desired) -> Desired {
+    let (mut desired, mut other) = (desired, other);
+    let mut second = rules(&mut other).clone();
+    second.iter_mut().for_each(|rule| rule.origin.line += 1);
+    rules(&mut desired).extend(second);
+    desired
+}
+
+#[test]
+fn two_whole_rules_that_match_the_same_stay_two() {
+    for other in ["one", "two"] {
+        let mut world = World::new();
+        let mut second = in_parts(&FOUR, other);
+        let only = rules(&mut second);
+        only.truncate(1);
+        only[0].spec.conditions = only[0].whole.take().unwrap();
+        let live = twice(in_one(&FOUR), second);
+        let live = with_targets_of(live, other);
+        world.pass_desired(&live);
+        world.applied = Default::default();
+        let before = world.aws.state().rules;
+        assert_eq!(before.len(), 2);
+        let wanted = twice(in_parts(&FOUR, "one"), in_parts(&FOUR, other));
+        let wanted = with_targets_of(wanted, other);
+        let pass = world.pass_desired(&wanted);
+        assert!(pass.actions().is_empty(), "{:#?}", pass.route.ops);
+        assert_eq!(world.aws.state().rules, before);
+        assert!(world.pass_desired(&wanted).is_quiet());
+    }
+}
+
+#[test]
+fn one_whole_rule_stands_for_one_of_two_that_match_the_same() {
+    let mut world = World::new();
+    world.pass_desired(&in_one(&FOUR));
+    world.applied = Default::default();
+    let before = world.aws.state().rules;
+    let wanted = twice(in_parts(&FOUR, "one"), in_parts(&FOUR, "one"));
+    world.pass_desired(&wanted);
+    let after = world.aws.state().rules;
+    assert!(
+        before
+            .iter()
+            .all(|(arn, rule)| after.get(arn) == Some(rule))
+    );
+    // What is new comes in parts that AWS takes.
+    assert_eq!(world.paths(), ["/a", "/a", "/c"]);
+    assert!(world.pass_desired(&wanted).is_quiet());
+}
+
+/// With the target group of another service beside its own.
+fn with_targets_of(mut desired: Desired, service: &str) -> Desired {
+    let mut other = in_parts(&FOUR, service);
+    let other = other.groups.values_mut().next().unwrap();
+    let group = desired.groups.values_mut().next().unwrap();
+    group.target_groups.append(&mut other.target_groups);
+    desired
+}

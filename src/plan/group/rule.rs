@@ -99,16 +99,20 @@ impl<'a> Group<'a> {
         if rules.iter().all(|rule| rule.whole.is_none()) {
             return Cow::Borrowed(rules);
         }
-        let is_live = |whole: &[Condition]| {
+        let live = self.observed.rules.iter();
+        let mut live: Vec<BTreeSet<Condition>> = live
+            .filter(|live| listener.is_some_and(|listener| listener.arn == live.listener))
+            .filter(|live| self.is_ours(draft, ResourceKind::Rule, &live.arn, &live.tags))
+            .map(|live| canonical_conditions(&live.conditions))
+            .collect();
+        // One that stands whole stands for one rule.
+        let mut is_live = |whole: &[Condition]| {
             let wanted = canonical_conditions(whole);
-            let rules = self.observed.rules.iter();
-            rules
-                .filter(|live| listener.is_some_and(|listener| listener.arn == live.listener))
-                .filter(|live| self.is_ours(draft, ResourceKind::Rule, &live.arn, &live.tags))
-                .any(|live| canonical_conditions(&live.conditions) == wanted)
+            let found = live.iter().position(|live| *live == wanted);
+            found.map(|index| live.swap_remove(index)).is_some()
         };
         let mut sorted = Vec::with_capacity(rules.len());
-        for parts in rules.chunk_by(|a, b| a.whole.is_some() && a.whole == b.whole) {
+        for parts in rules.chunk_by(OrderedRule::is_part_of_the_same) {
             match parts {
                 [
                     first @ OrderedRule {
