@@ -8,7 +8,7 @@ use super::{
     op::{Action, Op, Plan},
 };
 use crate::{
-    id::{ResourceKind, StackId},
+    id::{Arn, ResourceKind, StackId},
     model::{
         desired::Ref,
         quota::{Counts, Excess, Limit, Peaks},
@@ -17,7 +17,9 @@ use crate::{
 
 mod standing;
 
-use standing::Standing;
+pub(super) use standing::Standing;
+
+use standing::APPLICATION;
 
 /// A group whose operations go over a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +55,11 @@ impl Share {
         }
     }
 
-    fn apply(&mut self, action: &Action) {
+    /// `uncounted`: balancers that are no part of the share.
+    fn apply(&mut self, action: &Action, uncounted: &BTreeSet<&Arn>) {
         match action {
             Action::CreateLoadBalancer { .. } => self.balancers += 1,
-            Action::DeleteLoadBalancer { .. } => {
+            Action::DeleteLoadBalancer { arn } if !uncounted.contains(arn) => {
                 self.balancers = self.balancers.saturating_sub(1);
             }
             Action::CreateTargetGroup { .. } => self.target_groups += 1,
@@ -141,6 +144,7 @@ fn of_account(plan: &Plan, inputs: &Inputs<'_>, limit: Limit) -> Vec<Overrun> {
         highest = end.max(highest);
     });
     let mut shares = shares(inputs);
+    let uncounted = uncounted(inputs);
     let before: BTreeMap<&str, u64> = shares
         .iter()
         .map(|(id, share)| (*id, share.get(limit)))
@@ -153,7 +157,7 @@ fn of_account(plan: &Plan, inputs: &Inputs<'_>, limit: Limit) -> Vec<Overrun> {
         }
         let share = shares.entry(id).or_default();
         let had = share.get(limit);
-        share.apply(&op.action);
+        share.apply(&op.action, &uncounted);
         let has = share.get(limit);
         total = total.saturating_sub(had).saturating_add(has);
         if has > had && total > most {
@@ -232,8 +236,9 @@ fn walk(plan: &Plan, inputs: &Inputs<'_>, mut look: impl FnMut(Share)) {
         total.target_groups += share.target_groups;
     }
     look(total);
+    let uncounted = uncounted(inputs);
     for (_, op) in of_groups(plan) {
-        total.apply(&op.action);
+        total.apply(&op.action, &uncounted);
         look(total);
     }
 }
@@ -257,6 +262,16 @@ fn shares<'a>(inputs: &Inputs<'a>) -> BTreeMap<&'a str, Share> {
         shares.insert(id, Share::of(&Standing::of(seen)));
     }
     shares
+}
+
+/// Balancers of other kinds, which have limits of their own.
+fn uncounted<'a>(inputs: &Inputs<'a>) -> BTreeSet<&'a Arn> {
+    let groups = inputs.observed.groups.values();
+    groups
+        .flat_map(|seen| &seen.load_balancers)
+        .filter(|live| live.kind != APPLICATION)
+        .map(|live| &live.arn)
+        .collect()
 }
 
 fn of_groups(plan: &Plan) -> impl Iterator<Item = (&str, &Op)> {

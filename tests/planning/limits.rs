@@ -226,6 +226,26 @@ fn rules_that_have_no_room_beside_those_of_another_listener_are_held() {
     assert!(pass.codes().is_empty(), "{:?}", pass.codes());
 }
 
+#[test]
+fn what_made_room_for_one_listener_is_not_made_again_for_the_next() {
+    let mut world = World::new();
+    limit(&mut world, Limit::Rules, 4);
+    world.aws.edit(|state| state.rule_limit = 4);
+    world.pass_desired(&two_listeners(&["/a", "/b"], &["/w", "/x"]));
+    let pass = world.pass_desired(&two_listeners(&["/c", "/d"], &["/y"]));
+    assert!(pass.codes().is_empty(), "{:?}", pass.codes());
+    let actions = pass.actions().into_iter();
+    let steps = actions.filter_map(|action| match action {
+        Action::CreateRule { .. } => Some("create"),
+        Action::DeleteRule { .. } => Some("delete"),
+        _ => None,
+    });
+    // Full, the first has to give up two for its two; of the second's two one stays until the new one is there.
+    let first = ["delete", "delete", "create", "create"];
+    let second = ["delete", "create", "delete"];
+    assert!(steps.eq(first.into_iter().chain(second)));
+}
+
 fn certificate(name: &str) -> Arn {
     Arn(format!(
         "arn:aws:acm:eu-central-1:123456789012:certificate/{name}"
@@ -281,6 +301,50 @@ fn certificates_at_the_limit_make_room_for_as_many_as_come_too_many() {
     assert_eq!(changed(5), ["add 2", "remove 2"]);
     assert_eq!(changed(4), ["remove 1", "add 2", "remove 1"]);
     assert_eq!(changed(3), ["remove 2", "add 2"]);
+}
+
+#[test]
+fn certificates_that_made_room_for_one_listener_are_counted_for_the_next() {
+    let both = |first: &[&str], second: &[&str]| {
+        let mut desired = encrypted(first);
+        let other = encrypted(second).groups.into_values().next().unwrap();
+        let mut other = other.listeners[&80].clone();
+        other.spec.port = 8443;
+        let group = desired.groups.values_mut().next().unwrap();
+        group.listeners.insert(8443, other);
+        desired
+    };
+    let steps = |first: [&[&str]; 2], second: [&[&str]; 2]| -> Vec<String> {
+        let mut world = World::new();
+        limit(&mut world, Limit::Certificates, 4);
+        world.aws.edit(|state| {
+            let names = ["default", "a", "b", "c", "d", "e", "f", "g"];
+            state.certificates = names.iter().map(|name| certificate(name)).collect();
+        });
+        world.pass_desired(&both(first[0], second[0]));
+        let pass = world.pass_desired(&both(first[1], second[1]));
+        assert!(pass.codes().is_empty(), "{:?}", pass.codes());
+        let actions = pass.actions().into_iter();
+        let steps = actions.filter_map(|action| match action {
+            Action::AddListenerCertificates { certificates, .. } => {
+                Some(format!("add {}", certificates.len()))
+            }
+            Action::RemoveListenerCertificates { certificates, .. } => {
+                Some(format!("remove {}", certificates.len()))
+            }
+            _ => None,
+        });
+        steps.collect()
+    };
+    assert_eq!(
+        steps([&["a", "b"], &["c", "d"]], [&["e", "f"], &["g"]]),
+        ["remove 2", "add 2", "remove 1", "add 1", "remove 1"]
+    );
+    // One that the other listener offers already is no more than it was.
+    assert_eq!(
+        steps([&["a", "b"], &["a", "c"]], [&["c", "d"], &["c", "d"]]),
+        ["add 1", "remove 1"]
+    );
 }
 
 #[test]

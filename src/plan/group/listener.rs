@@ -20,6 +20,7 @@ use super::{
         diff::{self, difference, elb, words},
         draft::{Draft, because, reason, removed},
         op::{Action, Cause, Difference},
+        peak::Standing,
     },
     Group, update,
 };
@@ -187,7 +188,7 @@ impl<'a> Group<'a> {
         };
         let differences = self.listener_differences(draft, id, spec, live);
         // At the limit what goes makes room first, or nothing ever fits (aws-deploy §2.3, lessons A10).
-        let crowded = self.certificate_overflow(draft, live, offered.len());
+        let crowded = self.certificate_overflow(draft, live, &offered);
         let (first, withdrawn): (Vec<_>, Vec<_>) = withdrawn
             .into_iter()
             .enumerate()
@@ -249,28 +250,29 @@ impl<'a> Group<'a> {
         modified
     }
 
-    /// How many of the balancer's certificates must go before so many come.
-    fn certificate_overflow(&self, draft: &Draft<'a>, live: &Listener, offered: usize) -> usize {
-        let limit = Limit::Certificates.most(&draft.inputs.options.limits);
-        let Some(limit) = limit.and_then(|most| usize::try_from(most).ok()) else {
+    /// How many of the balancer's certificates must go before these come, after all that is planned for it already.
+    fn certificate_overflow(
+        &self,
+        draft: &Draft<'a>,
+        live: &Listener,
+        offered: &BTreeSet<Arn>,
+    ) -> usize {
+        let Some(most) = Limit::Certificates.most(&draft.inputs.options.limits) else {
             return 0;
         };
-        let listeners = self.observed.listeners.iter();
-        let there: BTreeSet<&Arn> = listeners
-            .filter(|other| other.load_balancer == live.load_balancer)
-            .flat_map(|other| {
-                let default = other.tls.default_certificate.as_ref();
-                let certificates = other.tls.certificates.iter();
-                certificates.filter(move |certificate| Some(*certificate) != default)
-            })
-            .collect();
-        let planned = draft.ops.iter().map(|op| match &op.action {
-            Action::AddListenerCertificates { certificates, .. } if op.stack == self.stack => {
-                certificates.len()
-            }
-            _ => 0,
+        if offered.is_empty() {
+            return 0;
+        }
+        let mut standing = Standing::of(self.observed);
+        for op in draft.ops.iter().filter(|op| op.stack == self.stack) {
+            standing.apply(&op.action);
+        }
+        standing.apply(&Action::AddListenerCertificates {
+            arn: Ref::Known(live.arn.clone()),
+            certificates: offered.clone(),
         });
-        (there.len() + planned.sum::<usize>() + offered).saturating_sub(limit)
+        let over = standing.now().get(Limit::Certificates).saturating_sub(most);
+        usize::try_from(over).unwrap_or(usize::MAX)
     }
 
     /// What one ModifyListener mends.

@@ -241,13 +241,15 @@ impl<'a> Group<'a> {
             return 0;
         };
         let created = rules.matched.iter().filter(|live| live.is_none()).count();
-        let planned = draft
-            .ops_where(|op| {
-                op.stack == self.stack && matches!(op.action, Action::CreateRule { .. })
-            })
-            .len();
-        (self.observed.rules.len() + planned + created)
-            .saturating_sub(limit)
+        // What is planned for other listeners comes before.
+        let planned = |is: fn(&Action) -> bool| {
+            let ops = draft.ops.iter().filter(|op| op.stack == self.stack);
+            ops.filter(|op| is(&op.action)).count()
+        };
+        let come = planned(|action| matches!(action, Action::CreateRule { .. }));
+        let gone = planned(|action| matches!(action, Action::DeleteRule { .. }));
+        (self.observed.rules.len() + come + created)
+            .saturating_sub(limit + gone)
             .min(rules.leaving.len())
     }
 

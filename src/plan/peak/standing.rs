@@ -15,7 +15,7 @@ use crate::{
 use super::super::{diff::elb::forwarded, op::Action};
 
 /// The only kind of balancer that the limits on application load balancers count.
-const APPLICATION: &str = "application";
+pub const APPLICATION: &str = "application";
 
 /// One group as it stands now.
 #[derive(Default)]

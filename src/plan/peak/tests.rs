@@ -1,18 +1,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::standing::Standing;
+use super::{peaks, standing::Standing};
 use crate::{
-    id::{Arn, ResourceId},
+    id::{Arn, Generation, OpId, ResourceId, StackId},
+    manifest::annotation::Scheme,
     model::{
-        desired::Ref,
+        applied::Applied,
+        desired::{Desired, Ref},
         elb::{
-            HealthCheck, Listener, ListenerSpec, LoadBalancer, Matcher, Rule, RuleAction, RuleSpec,
-            Target, TargetGroup, TargetGroupSpec, TargetType, Tls, TlsSpec, WeightedTargetGroup,
+            HealthCheck, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Matcher, Rule,
+            RuleAction, RuleSpec, Target, TargetGroup, TargetGroupSpec, TargetType, Tls, TlsSpec,
+            WeightedTargetGroup,
         },
-        observed::ObservedGroup,
+        observed::{Observed, ObservedGroup},
         quota::Limit,
     },
-    plan::op::Action,
+    plan::{
+        Inputs, PlanOptions,
+        draft::reason,
+        op::{Action, Cause, Op, Plan, Stage},
+    },
 };
 
 const GROUP: &str = "shop/web";
@@ -353,4 +360,68 @@ fn balancers_of_one_group_are_counted_apart() {
         ..rule(number, &[])
     }));
     assert_eq!(most(&seen, Limit::Rules, &[create_rule(9, &[])]), (4, 4));
+}
+
+#[test]
+fn a_network_balancer_that_goes_makes_no_room_for_an_application_one() {
+    let network = LoadBalancer {
+        arn: arn("nlb"),
+        kind: "network".into(),
+        ..balancer()
+    };
+    let highest = |gone: &str| {
+        let seen = ObservedGroup {
+            load_balancers: vec![balancer(), network.clone()],
+            ..ObservedGroup::default()
+        };
+        let observed = Observed {
+            groups: [(GROUP.to_owned(), seen)].into(),
+            ..Observed::default()
+        };
+        let op = |number, action| Op {
+            id: OpId(number),
+            stack: StackId::Group(GROUP.to_owned()),
+            resource: ResourceId::load_balancer(GROUP),
+            needs: BTreeSet::new(),
+            action,
+            reason: reason(Cause::Changed, None),
+            record: Vec::new(),
+        };
+        let create = Action::CreateLoadBalancer {
+            id: ResourceId::load_balancer(GROUP),
+            spec: LoadBalancerSpec {
+                name: "lb".into(),
+                scheme: Scheme::Internal,
+                ip_address_type: "ipv4".into(),
+                subnets: Vec::new(),
+                security_groups: Vec::new(),
+                attributes: BTreeMap::new(),
+                tags: BTreeMap::new(),
+            },
+        };
+        let delete = Action::DeleteLoadBalancer { arn: arn(gone) };
+        let plan = Plan {
+            stage: Stage::Route,
+            revision: None,
+            base: Generation(0),
+            ops: vec![op(0, delete), op(1, create)],
+            held: Vec::new(),
+            foreign: Vec::new(),
+            irreversible: Vec::new(),
+            settled: Vec::new(),
+            withheld: Vec::new(),
+        };
+        let inputs = Inputs {
+            desired: &Desired::default(),
+            observed: &observed,
+            applied: &Applied::default(),
+            revision: None,
+            base: Generation(0),
+            scope: &BTreeSet::new(),
+            options: &PlanOptions::default(),
+        };
+        peaks(&plan, &inputs).account.get(Limit::Balancers)
+    };
+    assert_eq!(highest("lb"), 1);
+    assert_eq!(highest("nlb"), 2);
 }
