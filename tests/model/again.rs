@@ -168,7 +168,12 @@ proptest! {
         mut repository in repository(),
         other in repository(),
         steps in prop::collection::vec(
-            (any::<prop::sample::Index>(), any::<bool>(), prop::sample::select(EVENTS.to_vec())),
+            (
+                any::<prop::sample::Index>(),
+                any::<bool>(),
+                prop::sample::select(EVENTS.to_vec()),
+                prop::bool::weighted(0.2),
+            ),
             1..8,
         ),
         lbc in any::<bool>(),
@@ -177,7 +182,11 @@ proptest! {
         let options = ParseOptions { checks, ..ParseOptions::default() };
         let mut documents = manifest::Cache::default();
         let mut groups = Cache::default();
-        for (which, is_ingress, event) in steps {
+        for (which, is_ingress, event, is_read_anew) in steps {
+            if is_read_anew {
+                // Equal documents that are not the same ones, as a commit has them of which parts are older.
+                documents = manifest::Cache::default();
+            }
             exchange(&mut repository, &other, which, is_ingress);
             let (mut facts, mut settings) = (repository.facts(), crate::settings(checks));
             event(&mut facts, &mut settings);

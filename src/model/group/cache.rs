@@ -105,7 +105,7 @@ impl<'a> Rebuild<'a> {
                 continue;
             }
             let touch = touch.unwrap_or_else(|| Touch::new(kept.id.clone()));
-            let stays = |(ingress, _): &&Member| !touch.gone.contains(&ingress.address());
+            let stays = |(ingress, _): &&Member| !touch.takes(ingress);
             let members = kept.members.iter().filter(stays);
             let members = members.map(|(ingress, params)| MemberInput {
                 ingress,
@@ -179,20 +179,25 @@ impl<'a> Rebuild<'a> {
     }
 }
 
-/// Who goes from a group, by address, and who comes.
+/// Who goes from a group and who comes.
 struct Touch<'a> {
     id: GroupId,
-    gone: Vec<usize>,
+    gone: Vec<&'a Ingress>,
     new: Vec<MemberInput<'a>>,
 }
 
-impl Touch<'_> {
+impl<'a> Touch<'a> {
     fn new(id: GroupId) -> Self {
         Self {
             id,
             gone: Vec::new(),
             new: Vec::new(),
         }
+    }
+
+    /// By name: what a group was built from may be an equal document of an earlier reading.
+    fn takes(&self, ingress: &Ingress) -> bool {
+        self.gone.iter().any(|gone| gone.cmp_key(ingress).is_eq())
     }
 }
 
@@ -209,7 +214,7 @@ fn touched<'a>(
             if is_new {
                 touch.new.push(member);
             } else {
-                touch.gone.push(ingress.address());
+                touch.gone.push(ingress);
             }
         }
         Some(())
