@@ -5,13 +5,16 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use clap::Args;
 use serde_json::json;
 
-use super::{ChecksArg, CliError, Common, Exit, Output, client, output};
+use super::{ChecksArg, CliError, Common, Exit, Output, check, client, output};
 use crate::{
-    converge::preview::{Preview, PreviewTarget},
+    converge::{
+        load,
+        preview::{Preview, PreviewTarget},
+    },
     daemon::socket::{Answer, Request},
+    manifest,
     model::settings::Checks,
-    problem::Problem,
-    source::directory,
+    problem::{self, Problem},
     yaml,
 };
 
@@ -39,26 +42,13 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// The target cannot be read, or account or cluster cannot be reached.
 pub fn plan(common: &Common, args: &PlanArgs) -> Result<Exit, CliError> {
     let places = client::places_with(common, &args.checks.over(client::overrides(common)))?;
-    let target = target(args, &places)?;
     let checks = args.checks.checks.map(Checks::from);
-    let request = Request::Plan {
-        target: target.clone(),
-        checks,
-    };
-    let preview = match client::ask(&places, &request, TIMEOUT)? {
-        Some(Answer::Plan(preview)) => {
-            if checks.is_some() && preview.checks != checks {
-                // It did not read that part of the request, and planned under its own.
-                return Err(CliError::new(
-                    Exit::Failed,
-                    "the daemon is of an older version, which plans under its own checks alone",
-                )
-                .hint("restart it, or ask without --checks"));
-            }
-            *preview
-        }
-        Some(_) => return Err(client::unexpected()),
-        None => alone(&places, &target)?,
+    let preview = match target(args, &places)? {
+        Ok(target) => ask(&places, target, checks)?,
+        Err(problems) => Preview {
+            problems,
+            ..Preview::default()
+        },
     };
     print(&preview, args.output)?;
     let rejected = preview.problems.iter().any(Problem::is_grave);
@@ -73,32 +63,79 @@ pub fn plan(common: &Common, args: &PlanArgs) -> Result<Exit, CliError> {
     })
 }
 
-fn target(args: &PlanArgs, places: &client::Places) -> Result<PreviewTarget, CliError> {
-    let Some(target) = &args.target else {
-        return Ok(PreviewTarget::Tip);
+fn ask(
+    places: &client::Places,
+    target: PreviewTarget,
+    checks: Option<Checks>,
+) -> Result<Preview, CliError> {
+    let request = Request::Plan {
+        target: target.clone(),
+        checks,
     };
-    let directory = Path::new(target);
-    if !directory.is_dir() {
-        return Ok(PreviewTarget::Commit {
+    match client::ask(places, &request, TIMEOUT)? {
+        Some(Answer::Plan(preview)) => {
+            if checks.is_some() && preview.checks != checks {
+                // It did not read that part of the request, and planned under its own.
+                return Err(CliError::new(
+                    Exit::Failed,
+                    "the daemon is of an older version, which plans under its own checks alone",
+                )
+                .hint("restart it, or ask without --checks"));
+            }
+            Ok(*preview)
+        }
+        Some(_) => Err(client::unexpected()),
+        None => alone(places, &target),
+    }
+}
+
+/// What is asked for; or, of a directory that cannot be sent because files of it are no text, all that can be said of it
+/// without account and cluster.
+fn target(
+    args: &PlanArgs,
+    places: &client::Places,
+) -> Result<Result<PreviewTarget, Vec<Problem>>, CliError> {
+    let Some(target) = &args.target else {
+        return Ok(Ok(PreviewTarget::Tip));
+    };
+    if !Path::new(target).is_dir() {
+        return Ok(Ok(PreviewTarget::Commit {
             text: target.clone(),
-        });
+        }));
     }
-    let paths = places.config.as_ref().map_or_else(
-        || vec![".".to_owned()],
-        |config| config.source.paths.clone(),
-    );
-    let paths: Vec<_> = paths.into_iter().map(crate::id::RepoPath::new).collect();
-    let unreadable = |error: crate::source::SourceError| CliError::usage(error.to_string());
-    let files = directory::read(directory, &paths).map_err(unreadable)?;
-    let named = crate::manifest::named_files(&files);
-    let files = directory::read_named(directory, &paths, &named).map_err(unreadable)?;
+    let mut options = places
+        .config
+        .as_ref()
+        .map(load::parse_options)
+        .unwrap_or_default();
+    if let Some(mode) = args.checks.checks {
+        options.checks = mode.into();
+    }
+    let files = match check::files(target, Path::new("."), &options.watched) {
+        Ok(files) => files,
+        Err(error) => {
+            return load::problem_of(&error)
+                .map(|problem| Err(vec![problem]))
+                .ok_or_else(|| check::unreadable(target, &error));
+        }
+    };
     let mut texts = BTreeMap::new();
-    for (path, bytes) in files.files {
-        let text = yaml::utf8(path.as_str(), &bytes)
-            .map_err(|problem| CliError::new(Exit::Rejected, problem.to_string()))?;
-        texts.insert(path, text.to_owned());
+    let mut problems = Vec::new();
+    for (path, bytes) in &files.files {
+        match yaml::utf8(path.as_str(), bytes) {
+            Ok(text) => {
+                texts.insert(path.clone(), text.to_owned());
+            }
+            Err(problem) => problems.push(*problem),
+        }
     }
-    Ok(PreviewTarget::Files { files: texts })
+    if problems.is_empty() {
+        return Ok(Ok(PreviewTarget::Files { files: texts }));
+    }
+    problem::merge(&mut problems, manifest::parse(&files, &options).problems);
+    problems.sort();
+    problems.dedup();
+    Ok(Err(problems))
 }
 
 #[cfg(feature = "live")]

@@ -51,7 +51,7 @@ pub enum PreviewTarget {
 }
 
 /// The answer: problems that would reject, or the plans of both halves.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Preview {
     pub revision: Option<Revision>,
     /// Whose checks held; absent in the answer of a daemon that knows its own alone.

@@ -25,6 +25,23 @@ fn lenient() -> Tree {
     Tree::new().with("shop/cart.yaml", cart)
 }
 
+/// A target type that there is none of, and two schemes for one balancer: LBC builds neither. `blog` is good.
+fn beyond_lbc() -> Tree {
+    let cart = "    alb.ingress.kubernetes.io/target-type: pod
+    alb.ingress.kubernetes.io/scheme: internal
+";
+    let pay = "    alb.ingress.kubernetes.io/scheme: internet-facing\n";
+    Tree::new()
+        .with(
+            "shop/cart.yaml",
+            ingress("cart", "shop", "cart", &["/cart"], cart),
+        )
+        .with(
+            "shop/pay.yaml",
+            ingress("pay", "shop", "pay", &["/pay"], pay),
+        )
+}
+
 /// `/cart` twice, as LBC has it.
 const TWICE: [&str; 6] = ["/cart", "/cart", "/cart/*", "/cart/*", "/pay", "/pay/*"];
 
@@ -112,6 +129,44 @@ fn what_only_strict_checks_refuse_is_the_same_to_run_plan_check_and_render() {
             assert_eq!(paths(&world, "shop"), NOTHING);
         }
     }
+}
+
+#[test]
+fn what_lbc_refuses_too_is_refused_alike_by_run_plan_check_and_render_whatever_the_checks() {
+    const REFUSED: [&str; 2] = ["bad-annotation", "group-conflict"];
+    let mut of_modes = Vec::new();
+    for config in ["checks: lbc\n", ""] {
+        let world = World::with(config);
+        let tip = beyond_lbc().commit(&world);
+
+        let plan = world.preview(&tip);
+        let check = world.check(&tip);
+        let render = world.render(&tip);
+        let end = world.pass(Trigger::Start, &tip);
+        let status = world.cx.reporter.status();
+
+        assert_eq!(
+            codes(&check, Severity::Problem),
+            REFUSED,
+            "{config}: {check:#?}"
+        );
+        assert_eq!(check.len(), REFUSED.len(), "{config}: {check:#?}");
+        assert_eq!(told(&plan.problems), told(&check), "plan, {config}");
+        assert_eq!(told(&render.problems), told(&check), "render, {config}");
+        assert_eq!(told(&status.problems), told(&check), "run, {config}");
+
+        assert!(plan.is_refused(), "plan, {config}");
+        assert!(render.is_rejected(), "render, {config}");
+        assert_eq!(status.in_force, None, "run, {config}");
+        assert_eq!(end, PassEnd::Complete, "{config}");
+        assert_eq!(planned(&plan), NOTHING, "{config}");
+        assert_eq!(paths(&world, "blog"), NOTHING, "{config}");
+        let model = serde_json::to_value(render.as_lbc()).expect("JSON");
+        let groups = model["groups"].as_object().expect("groups");
+        assert_eq!(groups.keys().collect::<Vec<_>>(), ["blog"], "{config}");
+        of_modes.push(told(&check));
+    }
+    assert_eq!(of_modes[0], of_modes[1]);
 }
 
 #[test]

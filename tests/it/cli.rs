@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::daemon::binary;
+use crate::{support::daemon::binary, tree};
 
 /// What a verb came to.
 struct Said {
@@ -189,17 +189,115 @@ fn a_target_that_cannot_be_read_is_told_with_what_to_do_or_where() {
         "{}",
         none.err
     );
+}
 
-    fs::create_dir(at("latin")).expect("a directory");
-    fs::write(at("latin/a.yaml"), b"kind: ConfigMap\nname: caf\xe9\n").expect("a file");
-    let latin = albsync(directory.path(), &["plan", "latin"]);
-    assert_eq!(latin.code, 4, "{}", latin.err);
-    assert!(
-        latin.err.contains("a.yaml:2:10: problem[yaml-encoding]")
-            && latin.err.contains("save it as UTF-8"),
-        "{}",
-        latin.err
-    );
+#[test]
+fn plan_tells_all_files_that_are_no_text_as_check_does() {
+    let directory = TempDir::new().expect("a directory");
+    let at = |name: &str| directory.path().join("latin").join(name);
+    fs::create_dir(directory.path().join("latin")).expect("a directory");
+    fs::write(at("a.yaml"), b"kind: ConfigMap\nname: caf\xe9\n").expect("a file");
+    fs::write(at("b.yml"), b"# \xff\n").expect("a file");
+    fs::write(at("c.yaml"), "kind: Service\napiVersion: [v1\n").expect("a file");
+
+    let plan = albsync(directory.path(), &["plan", "latin"]);
+    assert_eq!((plan.code, plan.err.as_str()), (4, ""));
+    let lines: Vec<&str> = plan.out.lines().collect();
+    let [a, b, c, end] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    for (line, place) in [
+        (a, "a.yaml:2:10: problem[yaml-encoding]"),
+        (b, "b.yml:1:3: problem[yaml-encoding]"),
+        (c, "c.yaml:3:1: problem[yaml-"),
+    ] {
+        assert!(line.starts_with(place), "{place}: {line}");
+    }
+    assert!(a.contains("save it as UTF-8"), "{a}");
+    assert!(end.starts_with("rejected: "), "{end}");
+
+    let problems = |verb: &[&str]| {
+        let said = albsync(directory.path(), verb);
+        assert_eq!((said.code, said.err.as_str()), (4, ""), "{verb:?}");
+        let answer: Value = serde_json::from_str(&said.out).expect("JSON");
+        answer["problems"].clone()
+    };
+    let told = problems(&["plan", "latin", "-o", "json"]);
+    assert_eq!(told[0]["origin"]["line"], 2, "{told:#}");
+    assert_eq!(told[0]["origin"]["column"], 10, "{told:#}");
+    assert_eq!(told, problems(&["check", "latin", "-o", "json"]));
+    let facts = directory.path().join("facts.json");
+    fs::write(facts, "{\"cluster\": \"shop\"}").expect("a file");
+    let render = ["render", "latin", "-o", "json", "--facts", "facts.json"];
+    assert_eq!(told, problems(&render));
+}
+
+/// A good group and a bad one, whose problem nobody lowers; and what is needed to build both.
+fn good_and_bad() -> TempDir {
+    let directory = TempDir::new().expect("a directory");
+    let facts = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/facts.json");
+    fs::copy(facts, directory.path().join("facts.json")).expect("a copy");
+    let good = "    alb.ingress.kubernetes.io/scheme: internet-facing\n";
+    let bad = format!("{good}    alb.ingress.kubernetes.io/target-type: pod\n");
+    fs::create_dir(directory.path().join("in")).expect("a directory");
+    for (name, text) in [
+        ("in/class.yaml", tree::CLASS.to_owned()),
+        ("in/services.yaml", tree::service("app", "")),
+        (
+            "in/good.yaml",
+            tree::ingress("good", "good", "app", &["/good"], good),
+        ),
+        (
+            "in/bad.yaml",
+            tree::ingress("bad", "bad", "app", &["/bad"], &bad),
+        ),
+    ] {
+        fs::write(directory.path().join(name), text).expect("a file");
+    }
+    directory
+}
+
+#[test]
+fn render_prints_the_good_groups_and_tells_the_problems_of_the_others() {
+    let directory = good_and_bad();
+    // The second is how recorded models are compared with ours.
+    for checks in [&[][..], &["--checks", "lbc"]] {
+        let verb = ["render", "-o", "lbc", "in", "--facts", "facts.json"];
+        let said = albsync(directory.path(), &[&verb[..], checks].concat());
+        assert_eq!((said.code, said.err.as_str()), (4, ""), "{checks:?}");
+        let model: Value = serde_json::from_str(&said.out).expect("JSON");
+        let keys: Vec<&String> = model.as_object().expect("a map").keys().collect();
+        assert_eq!(keys, ["groups", "problems"]);
+
+        let groups = model["groups"].as_object().expect("groups");
+        assert_eq!(groups.keys().collect::<Vec<_>>(), ["good"], "{model:#}");
+        let balancers = &groups["good"]["resources"]["AWS::ElasticLoadBalancingV2::LoadBalancer"];
+        assert!(balancers["LoadBalancer"].is_object(), "{model:#}");
+
+        let problems = model["problems"].as_array().expect("problems");
+        let [problem] = &problems[..] else {
+            panic!("{problems:#?}");
+        };
+        let fields: Vec<&String> = problem.as_object().expect("a map").keys().collect();
+        assert_eq!(fields, ["column", "file", "line", "message"]);
+        let text = fs::read_to_string(directory.path().join("in/bad.yaml")).expect("a file");
+        let number = |field: &str| problem[field].as_u64().expect(field) as usize;
+        assert_eq!(problem["file"], "bad.yaml");
+        let line = text.lines().nth(number("line") - 1).expect("a line of it");
+        assert_eq!(&line[number("column") - 1..], "pod", "{problem}");
+        let message = problem["message"].as_str().expect("a message");
+        assert!(
+            message.starts_with("Ingress default/bad: ") && message.contains("target-type"),
+            "{message}"
+        );
+    }
+
+    fs::remove_file(directory.path().join("in/bad.yaml")).expect("a file less");
+    let verb = ["render", "-o", "lbc", "in", "--facts", "facts.json"];
+    let said = albsync(directory.path(), &verb);
+    let model: Value = serde_json::from_str(&said.out).expect("JSON");
+    assert_eq!((said.code, &model["problems"]), (0, &json!([])));
+    assert_eq!(model["groups"].as_object().expect("groups").len(), 1);
 }
 
 #[test]
