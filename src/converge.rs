@@ -144,6 +144,7 @@ async fn converge_to(
         if half == Half::Route {
             // Only now the API server has given the Services their uids and node ports.
             (desired, facts, sound) = world::rebuild(cx, &loaded, &runs).await;
+            remember::leaving_classes(cx, &loaded, &desired, &facts)?;
         }
         let applied = cx.store.applied();
         let scope = world::scope(cx, &desired, &applied, trigger, sound);

@@ -278,7 +278,7 @@ async fn check(
         .and_then(|revision| cx.store.revision(revision))
         .and_then(|record| record.digest);
     let mut found = raw.problems.clone();
-    found.extend(load::blamed(cx, &raw.manifests, &raw.desired));
+    found.extend(load::blamed(cx, &raw.manifests, &raw.facts, &raw.desired));
     loop {
         let part = match found.iter().any(Problem::is_grave) {
             true => partial::admissible(cx, &raw, in_force, &found).await?,

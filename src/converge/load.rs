@@ -14,6 +14,7 @@ use crate::{
         desired::Desired,
         digest::{digest, hex},
         facts::Facts,
+        leaving,
         object::ObjectSpec,
         observed::Gap,
         settings::Settings,
@@ -164,9 +165,14 @@ pub fn build(cx: &Context, manifests: &Manifests, facts: &Facts) -> Checked<Desi
 
 /// What the commit itself is to blame for, where what was applied last is still there: a part that asks anew for what is
 /// gone, and what it takes away from its own Ingresses.
-pub fn blamed(cx: &Context, manifests: &Manifests, desired: &Desired) -> Vec<Problem> {
+pub fn blamed(
+    cx: &Context,
+    manifests: &Manifests,
+    facts: &Facts,
+    desired: &Desired,
+) -> Vec<Problem> {
     let mut problems = asked_anew(cx, desired);
-    problems.extend(still_needed(cx, manifests, desired));
+    problems.extend(taken_away(cx, manifests, facts, desired));
     problems
 }
 
@@ -199,10 +205,19 @@ fn asked_anew(cx: &Context, desired: &Desired) -> Vec<Problem> {
 }
 
 /// What a commit takes away from its own Ingresses.
-fn still_needed(cx: &Context, manifests: &Manifests, desired: &Desired) -> Vec<Problem> {
-    let mut problems = cx
-        .store
-        .read_applied(|applied| model::leaving::still_needed(manifests, desired, applied));
+fn taken_away(
+    cx: &Context,
+    manifests: &Manifests,
+    facts: &Facts,
+    desired: &Desired,
+) -> Vec<Problem> {
+    let settings = settings(cx);
+    let mut problems = cx.store.read_applied(|applied| {
+        let mut problems = leaving::still_needed(manifests, facts, desired, applied);
+        let disowned = leaving::disowned(manifests, facts, &settings, desired, applied);
+        problems.extend(disowned);
+        problems
+    });
     manifest::lower(&mut problems, &parse_options(&cx.config));
     problems
 }

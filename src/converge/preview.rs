@@ -452,7 +452,7 @@ async fn build_parts(
     let built = partial::settle(built, &manifests, &held_back, &older);
     problem::merge(&mut problems, built.problems);
     let desired = built.value;
-    problems.extend(load::blamed(cx, &manifests, &desired));
+    problems.extend(load::blamed(cx, &manifests, &facts, &desired));
     let (refused, unasked, looked) = world::dry_run(cx, files, &manifests, &desired).await;
     problems.extend(refused);
     Built {

@@ -6,11 +6,12 @@ use super::{Context, Stopped, load::Loaded};
 use crate::{
     id::StackId,
     model::{
-        applied::AppliedChange,
+        applied::{Applied, AppliedChange},
         confine::Naming,
         desired::Desired,
         facts::Facts,
         grounds::{Grounds, Trust},
+        leaving,
         observed::Observed,
     },
 };
@@ -52,6 +53,33 @@ pub fn grounds(
     if looked_at.is_empty() {
         return Ok(());
     }
+    keep(cx, loaded, desired, facts, looked_at)
+}
+
+/// Keeps the facts of all groups where classes or their parameters leave git: nothing of a group is different then, so
+/// nobody looks at it, and yet it hangs on what the cluster alone holds from now on. To be called before anything is
+/// deleted.
+pub fn leaving_classes(
+    cx: &Context,
+    loaded: &Loaded,
+    desired: &Desired,
+    facts: &Facts,
+) -> Result<(), Stopped> {
+    let manifests = &loaded.manifests;
+    let classes_leave = |applied: &Applied| leaving::classes_leave(manifests, applied);
+    if !cx.store.read_applied(classes_leave) {
+        return Ok(());
+    }
+    keep(cx, loaded, desired, facts, desired.groups.keys().collect())
+}
+
+fn keep(
+    cx: &Context,
+    loaded: &Loaded,
+    desired: &Desired,
+    facts: &Facts,
+    groups: BTreeSet<&String>,
+) -> Result<(), Stopped> {
     let naming = Naming::of(&loaded.manifests);
     let kept: BTreeSet<&StackId> = desired.kept.iter().map(|kept| &kept.stack).collect();
     // Those were not built on the facts of the moment alone.
@@ -66,7 +94,7 @@ pub fn grounds(
         facts
     });
     let mut changes = Vec::new();
-    for id in looked_at {
+    for id in groups {
         let stack = StackId::Group(id.clone());
         let Some(group) = desired.groups.get(id) else {
             continue;

@@ -108,7 +108,7 @@ fn runs(options: &ParseOptions) -> impl Iterator<Item = &'static Run> + use<> {
 pub(super) struct Whole<'a> {
     pub manifests: &'a Manifests,
     pub options: &'a ParseOptions,
-    /// Where many are going to be looked up: by namespace and name; of two with one name, which is a problem, the last.
+    /// Where many are going to be looked up: by namespace and name; of two with one name, which is a problem, the first.
     services: Option<HashMap<(&'a str, &'a str), &'a Service>>,
     git: effect::Git<'a>,
 }
@@ -127,6 +127,8 @@ impl<'a> Whole<'a> {
         let services = (looked_at >= MANY).then(|| {
             let services = manifests.services.iter();
             services
+                // Whoever comes later takes the place: the first counts.
+                .rev()
                 .map(|service| {
                     let ServiceRef { namespace, name } = &service.reference;
                     ((namespace.as_str(), name.as_str()), &**service)
@@ -184,7 +186,7 @@ impl<'a> Whole<'a> {
             .collect()
     }
 
-    /// The Service of that name; of two, which is a problem, the last.
+    /// The Service of that name; of two, which is a problem, the first, as in the model.
     pub fn service(&self, namespace: &str, name: &str) -> Option<&'a Service> {
         let wanted = (namespace, name);
         if let Some(services) = &self.services {
@@ -195,9 +197,9 @@ impl<'a> Whole<'a> {
             (namespace, name)
         }
         let services = &self.manifests.services;
-        let end = services.partition_point(|service| key(service) <= wanted);
-        let last: &Service = services[..end].last()?;
-        (key(last) == wanted).then_some(last)
+        let start = services.partition_point(|service| key(service) < wanted);
+        let first: &Service = services.get(start)?;
+        (key(first) == wanted).then_some(first)
     }
 
     /// Backends whose Services git holds.

@@ -16,7 +16,7 @@ pub mod binding;
 pub mod build;
 pub mod cache;
 pub mod certificate;
-mod class;
+pub mod class;
 pub mod collision;
 pub mod condition;
 pub mod context;

@@ -3,16 +3,25 @@
 
 use std::collections::BTreeSet;
 
-use super::{applied::Applied, desired::Desired};
+use super::{applied::Applied, desired::Desired, facts::Facts};
 use crate::{
     manifest::{Ingress, Manifests, ingress::NamedBackend},
-    problem::{Origin, Problem, codes},
+    problem::{Located, Origin, Problem, codes},
 };
+
+mod disowned;
+
+pub use disowned::disowned;
 
 /// The cluster still has such a Service when the commit is judged; a moment later it would be pruned (decision 25 of the
 /// spec: a commit whose Ingress names a Service that will not be there is refused).
-pub fn still_needed(manifests: &Manifests, desired: &Desired, applied: &Applied) -> Vec<Problem> {
-    let leaving = Leaving::of(manifests, applied);
+pub fn still_needed(
+    manifests: &Manifests,
+    facts: &Facts,
+    desired: &Desired,
+    applied: &Applied,
+) -> Vec<Problem> {
+    let leaving = Leaving::of(manifests, applied, |is_kept| !is_kept);
     if leaving.is_nothing() {
         return Vec::new();
     }
@@ -25,12 +34,19 @@ pub fn still_needed(manifests: &Manifests, desired: &Desired, applied: &Applied)
             let services = leaving.services_of(ingress);
             services
                 .into_iter()
-                .chain(leaving.class_of(ingress, manifests))
+                .chain(leaving.class_of(ingress, manifests, facts))
         })
         .collect()
 }
 
-/// Objects of the cluster that would be pruned, by name.
+/// Whether git held classes or their parameters that it holds no longer, stay they in the cluster or not: from now on the
+/// cluster alone can say what groups were built on.
+pub fn classes_leave(manifests: &Manifests, applied: &Applied) -> bool {
+    let leaving = Leaving::of(manifests, applied, |_| true);
+    !leaving.classes.is_empty() || !leaving.params.is_empty()
+}
+
+/// Objects of the cluster that git holds no longer, by name.
 #[derive(Default)]
 struct Leaving<'a> {
     services: BTreeSet<(&'a str, &'a str)>,
@@ -39,9 +55,11 @@ struct Leaving<'a> {
 }
 
 impl<'a> Leaving<'a> {
-    fn of(manifests: &'a Manifests, applied: &'a Applied) -> Self {
+    /// `counts`: whether one counts that is kept in the cluster, or is not.
+    fn of(manifests: &'a Manifests, applied: &'a Applied, counts: impl Fn(bool) -> bool) -> Self {
         let mut leaving = Self::default();
-        for (key, _) in applied.inventory.iter().filter(|(_, object)| !object.keep) {
+        let inventory = applied.inventory.iter();
+        for (key, _) in inventory.filter(|(_, object)| counts(object.keep)) {
             let name = key.name.as_str();
             match (key.group.as_str(), key.kind.as_str(), &key.namespace) {
                 ("", "Service", Some(namespace)) => {
@@ -90,32 +108,64 @@ impl<'a> Leaving<'a> {
             .collect()
     }
 
-    /// Of the class that it names, or of that class's parameters.
-    fn class_of(&self, ingress: &Ingress, manifests: &Manifests) -> Option<Problem> {
-        let wanted = ingress.class_name.as_ref()?;
-        let name = wanted.value.as_str();
+    /// Of the class that it names or goes by, or of that class's parameters.
+    fn class_of(&self, ingress: &Ingress, manifests: &Manifests, facts: &Facts) -> Option<Problem> {
+        if ingress.class_annotation.is_some() {
+            // Classes are not even looked at.
+            return None;
+        }
+        let (name, origin) = match &ingress.class_name {
+            Some(Located { value, origin }) => (value.as_str(), origin),
+            None => (default_class(manifests, facts)?, &ingress.origin),
+        };
         if self.classes.contains(name) {
-            let message = format!(
-                "IngressClass `{name}` is no longer in git, so it would be deleted from the cluster while this Ingress is \
-                 of it"
-            );
+            let message = match ingress.class_name {
+                Some(_) => format!(
+                    "IngressClass `{name}` is no longer in git, so it would be deleted from the cluster while this \
+                     Ingress is of it"
+                ),
+                None => format!(
+                    "IngressClass `{name}`, the default one, is no longer in git, so it would be deleted from the cluster \
+                     while this Ingress, which names none, is of it"
+                ),
+            };
             let code = codes::UNKNOWN_INGRESS_CLASS;
-            let problem = problem(code, &wanted.origin, message, ingress);
+            let problem = problem(code, origin, message, ingress);
             return Some(problem.hint(hint("the class until no Ingress is of it")));
         }
         let mut classes = manifests.classes.iter();
-        let parameters = classes.find(|it| it.name == name)?.parameters.as_ref()?;
-        let (_, _, params) = &parameters.value;
-        self.params.contains(params.as_str()).then(|| {
+        let (params, origin) = match classes.find(|it| it.name == name) {
+            Some(class) => {
+                let parameters = class.parameters.as_ref()?;
+                (parameters.value.2.as_str(), &parameters.origin)
+            }
+            None => {
+                let class = facts.ingress_classes.as_ref()?.get(name)?;
+                (class.parameters.as_ref()?.name.as_str(), origin)
+            }
+        };
+        self.params.contains(params).then(|| {
             let message = format!(
                 "IngressClassParams `{params}` are no longer in git, so they would be deleted from the cluster while \
                  IngressClass `{name}` names them"
             );
-            problem(codes::BAD_CLASS, &parameters.origin, message, ingress)
+            problem(codes::BAD_CLASS, origin, message, ingress)
                 .also(ingress.origin.clone())
                 .hint(hint("them until no class names them"))
         })
     }
+}
+
+/// The class that holds for whoever names none; of several, which is a problem of its own, one.
+fn default_class<'a>(manifests: &'a Manifests, facts: &'a Facts) -> Option<&'a str> {
+    let mut in_git = manifests.classes.iter().filter(|class| class.is_default);
+    if let Some(class) = in_git.next() {
+        return Some(&class.name);
+    }
+    let in_git = |name: &String| manifests.classes.iter().any(|class| class.name == *name);
+    let mut in_cluster = facts.ingress_classes.iter().flatten();
+    let (name, _) = in_cluster.find(|(name, class)| class.is_default && !in_git(name))?;
+    Some(name)
 }
 
 fn problem(code: &str, origin: &Origin, message: String, ingress: &Ingress) -> Problem {

@@ -51,6 +51,25 @@ fn a_service_that_git_lacks_is_left_to_the_facts() {
     good(&[("a.yaml", &ingress("aws", "number: 80")), ("c.yaml", CLASS)]);
 }
 
+/// As the model takes it: what is told of the Ingress is told of that one.
+#[test]
+fn of_two_services_of_one_name_the_first_counts() {
+    let less = SERVICE.replace(", {name: admin, port: 81}", "");
+    let codes = |first: &str, second: &str| {
+        let text = ingress("aws", "number: 81");
+        let read = read(&[
+            ("a.yaml", &text),
+            ("c.yaml", CLASS),
+            ("s.yaml", first),
+            ("t.yaml", second),
+        ]);
+        let codes = read.problems.iter().map(|it| it.code.clone());
+        codes.collect::<Vec<_>>()
+    };
+    assert_eq!(codes(SERVICE, &less), ["duplicate-object"]);
+    assert_eq!(codes(&less, SERVICE), ["service-port", "duplicate-object"]);
+}
+
 #[test]
 fn instance_targets_need_node_ports() {
     let service = SERVICE.replace("  type: NodePort\n", "");

@@ -14,11 +14,8 @@ use crate::{
     id::StackId,
     model::{
         applied::Applied,
-        desired::{Desired, Kept},
-        group::{
-            GroupModel,
-            build::{GroupsResult, RefusedGroup},
-        },
+        desired::{Desired, Kept, Member},
+        group::{GroupModel, build::GroupsResult},
     },
     problem::{Problem, codes},
 };
@@ -40,11 +37,11 @@ pub(super) fn lower_all(
     } = models;
     let mut waits: BTreeMap<String, Vec<Wait>> = BTreeMap::new();
     let mut of_groups: BTreeMap<String, Vec<Problem>> = BTreeMap::new();
+    let mut members: BTreeMap<String, Vec<Member>> = BTreeMap::new();
     for (id, refused) in refused {
-        waits
-            .entry(id.clone())
-            .or_default()
-            .extend(reasons(&refused));
+        let rejecting = refused.problems.iter().filter(|it| it.is_grave());
+        waits.insert(id.clone(), rejecting.map(Wait::for_problem).collect());
+        members.insert(id.clone(), refused.members);
         of_groups.insert(id, refused.problems);
     }
     let homes = kept::Homes::new(applied);
@@ -65,6 +62,12 @@ pub(super) fn lower_all(
                 &ingress.member.origin,
                 "the cluster's IngressClasses were not read",
             )),
+        }
+    }
+    for (id, members) in &members {
+        let waits = waits.entry(id.clone()).or_default();
+        if let (true, Some(first)) = (waits.is_empty(), members.first()) {
+            waits.push(told_elsewhere(first, members, &problems));
         }
     }
     let models: BTreeMap<String, Arc<GroupModel>> = groups
@@ -140,12 +143,32 @@ fn why(id: &str, waits: &[Wait], problems: Vec<Problem>) -> Vec<Kept> {
         .collect()
 }
 
-/// Why a group could not be built; where only another place knows, that it could not.
-fn reasons(refused: &RefusedGroup) -> Vec<Wait> {
-    let rejecting = refused.problems.iter().filter(|it| it.is_grave());
-    let waits: Vec<Wait> = rejecting.map(Wait::for_problem).collect();
-    match (waits.is_empty(), refused.members.first()) {
-        (true, Some(member)) => vec![Wait::new(&member.origin, "it has problems")],
-        _ => waits,
+/// Why a group could not be built that has no problem of its own: it is stopped by what is told of others.
+fn told_elsewhere(first: &Member, members: &[Member], problems: &[Problem]) -> Wait {
+    let objects: BTreeSet<String> = members
+        .iter()
+        .map(|member| format!("Ingress {}", member.key()))
+        .collect();
+    let is_of_them = |problem: &&Problem| {
+        let object = problem.object.as_ref();
+        let other = problem.also.as_ref();
+        let other = other.filter(|_| problem.code == codes::NAME_COLLISION);
+        object.is_some_and(|object| objects.contains(object))
+            || other.is_some_and(|other| members.iter().any(|it| it.origin.file == other.file))
+    };
+    let grave = || problems.iter().filter(|problem| problem.is_grave());
+    let of_all = || grave().find(|problem| problem.code == codes::SEVERAL_DEFAULT_CLASSES);
+    match grave().find(is_of_them).or_else(of_all) {
+        Some(problem) => Wait::new(
+            &first.origin,
+            format!(
+                "a problem at {} stops it: {}",
+                problem.origin, problem.message
+            ),
+        ),
+        None => Wait::new(
+            &first.origin,
+            "a problem of another group stops it, which is told at its place",
+        ),
     }
 }

@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::context::Whole;
 use crate::{
     manifest::{
-        Ingress, IngressClass, IngressClassParams,
+        Ingress, IngressClass, IngressClassParams, Manifests,
         ingress::{CONTROLLER, LabelSelector},
     },
-    model::facts::ClassFact,
+    model::{
+        facts::{ClassFact, Facts},
+        settings::Settings,
+    },
     problem::{Located, Origin, Problem, codes, nearest::did_you_mean},
     shared::Shared,
 };
@@ -53,6 +56,21 @@ pub fn class_of<'a>(ingress: &Ingress, whole: &Whole<'a>) -> Class<'a> {
         Some(class) => named_class(ingress, class, whole),
         None => default_class(ingress, whole),
     }
+}
+
+/// Whether an Ingress is certainly somebody else's, or nobody's.
+pub fn is_foreign(
+    ingress: &Ingress,
+    manifests: &Manifests,
+    facts: &Facts,
+    settings: &Settings,
+) -> bool {
+    let whole = Whole {
+        manifests,
+        facts,
+        settings,
+    };
+    class_of(ingress, &whole) == Class::Foreign
 }
 
 fn named_class<'a>(ingress: &Ingress, wanted: &Located<String>, whole: &Whole<'a>) -> Class<'a> {

@@ -14,7 +14,7 @@ use albsync::{
 };
 
 /// A class of ours of the cluster, with parameters.
-fn class(name: &str, is_default: bool) -> Value {
+pub fn class(name: &str, is_default: bool) -> Value {
     json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "IngressClass",
@@ -38,7 +38,7 @@ fn params(spec: Value) -> Value {
     })
 }
 
-fn of_cluster(kind: &str, name: &str) -> ObjectRef {
+pub fn of_cluster(kind: &str, name: &str) -> ObjectRef {
     ObjectRef {
         api_version: match kind {
             "IngressClass" => "networking.k8s.io/v1".to_owned(),
@@ -59,7 +59,7 @@ spec:
 ";
 
 /// `cart` is of the class with parameters; of the group that its annotation names, if any.
-fn cart(group: Option<&str>, path: &[&str]) -> String {
+pub fn cart(group: Option<&str>, path: &[&str]) -> String {
     let text = ingress("cart", group.unwrap_or_default(), "cart", path, "");
     let text = text.replace("ingressClassName: aws", "ingressClassName: team");
     match group {
@@ -82,7 +82,7 @@ fn idle(world: &World) -> Vec<Option<String>> {
         .collect()
 }
 
-fn no_deletes(world: &World) {
+pub fn no_deletes(world: &World) {
     let writes = world.writes();
     let deletes = |write: &String| write.contains("Delete") || write.contains("Deregister");
     assert!(!writes.iter().any(deletes), "{writes:#?}");

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod classes;
+mod leaving;
 
 const HTTPS: &str = "    alb.ingress.kubernetes.io/listen-ports: '[{\"HTTPS\": 443}]'\n";
 /// `pay` with one more path.

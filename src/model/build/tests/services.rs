@@ -197,4 +197,14 @@ fn two_target_groups_of_one_name_are_refused() {
     );
     assert!(result.value.groups.is_empty());
     assert_eq!(result.value.waiting.len(), 2);
+    let of_group = result.value.waiting.iter();
+    let reason = of_group
+        .map(|it| it.reason.as_str())
+        .find(|it| it.contains("stops it"));
+    let told = result.problems[0].message.as_str();
+    assert!(
+        reason.is_some_and(|reason| reason.ends_with(told)),
+        "{:#?}",
+        result.value.waiting
+    );
 }
