@@ -86,7 +86,7 @@ fn trust_store<T>(
     let mut problem = Problem::new(
         codes::TRUST_STORE,
         setting.origin.clone(),
-        format!("there is no trust store \"{name}\""),
+        format!("mutual-authentication names the trust store \"{name}\", which does not exist"),
     )
     .of(member.object());
     problem.hint = did_you_mean(name, stores.iter().map(|store| store.name.as_str()));

@@ -14,10 +14,12 @@ use super::{
 };
 use crate::{
     id::SecurityGroupId,
+    manifest::annotation::PREFIX,
     model::tags,
     problem::{Problem, codes, nearest::did_you_mean},
 };
 
+const MANAGES_RULES: &str = "manage-backend-security-group-rules";
 const MANAGED_DESCRIPTION: &str = "[k8s] Managed SecurityGroup for LoadBalancer";
 /// What begins so is an id; all else is a `Name` tag.
 const ID_PREFIX: &str = "sg-";
@@ -75,15 +77,24 @@ pub(super) fn build(
         });
     }
     if !flags.enable_backend_security_group {
-        let said = said.unwrap_or(named.origin);
+        const WITHOUT: &str = "without the shared backend group";
+        let (at, message) = match &said {
+            Some(said) => (
+                said.origin,
+                format!(
+                    "the annotation {PREFIX}/{MANAGES_RULES} cannot be \"{}\" {WITHOUT}",
+                    said.text
+                ),
+            ),
+            None => (
+                named.origin,
+                format!("rules of the targets' groups cannot be managed {WITHOUT}"),
+            ),
+        };
         return report.refuse(
-            Problem::new(
-                codes::NETWORK,
-                said.clone(),
-                "rules of the targets' groups cannot be managed without the shared backend group",
-            )
-            .of(named.member.object())
-            .hint("the configuration switches it off: enableBackendSecurityGroup"),
+            Problem::new(codes::NETWORK, at.clone(), message)
+                .of(named.member.object())
+                .hint("the configuration switches it off: enableBackendSecurityGroup"),
         );
     }
     let shared = shared_group(input);
@@ -95,12 +106,12 @@ pub(super) fn build(
     })
 }
 
-/// Whether the targets' groups are opened for groups that the user named; and where somebody says so.
+/// Whether the targets' groups are opened for groups that the user named; and who says so.
 fn manages_rules<'a>(
     input: &Input<'_>,
     group: &GroupInput<'a>,
     report: &Report<'_>,
-) -> Built<(bool, Option<&'a crate::problem::Origin>)> {
+) -> Built<(bool, Option<Given<'a, bool>>)> {
     let given = pooled(
         group,
         no_params,
@@ -110,7 +121,7 @@ fn manages_rules<'a>(
         },
         report,
     )?;
-    let agreed = agree("manage-backend-security-group-rules", given, report)?;
+    let agreed = agree(MANAGES_RULES, given, report)?;
     Ok(agreed.map_or(
         (
             input
@@ -119,7 +130,7 @@ fn manages_rules<'a>(
                 .enable_manage_backend_security_group_rules,
             None,
         ),
-        |given| (given.value, Some(given.origin)),
+        |given| (given.value, Some(given)),
     ))
 }
 

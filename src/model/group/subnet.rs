@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     id::SubnetId,
-    manifest::ingress::SubnetSelector,
+    manifest::{annotation::PREFIX, ingress::SubnetSelector},
     model::{elb::Scheme, facts::Subnet},
     problem::{Origin, Problem, codes, nearest::did_you_mean},
 };
@@ -35,9 +35,19 @@ struct Site<'a> {
     origin: &'a Origin,
     object: String,
     purpose: Purpose,
+    /// What names the subnets, and how; absent where nothing does.
+    named: Option<String>,
 }
 
 impl Site<'_> {
+    /// What is wrong with the subnets as they are named.
+    fn unfit(&self, message: impl std::fmt::Display) -> Problem {
+        self.problem(match &self.named {
+            Some(named) => format!("{named}: {message}"),
+            None => message.to_string(),
+        })
+    }
+
     fn problem(&self, message: impl Into<String>) -> Problem {
         Problem::new(codes::NETWORK, self.origin.clone(), message).of(&self.object)
     }
@@ -76,6 +86,17 @@ pub(super) fn of_balancer(
             origin: selector.origin,
             object: selector.member.object(),
             purpose,
+            named: selector
+                .value
+                .ids
+                .as_ref()
+                .filter(|ids| !ids.is_empty())
+                .map(|ids| {
+                    format!(
+                        "subnets.ids of IngressClassParams cannot be \"{}\"",
+                        ids.join(", ")
+                    )
+                }),
         };
         return select(input, selector.value, &site, report);
     }
@@ -89,6 +110,7 @@ pub(super) fn of_balancer(
         origin: &first.ingress.origin,
         object: first.object(),
         purpose,
+        named: None,
     };
     let Some(live) = input.load_balancer(&group.id.to_string()) else {
         return report.missing_fact(
@@ -136,6 +158,7 @@ pub(super) fn of_nlb(
         origin: &first.ingress.origin,
         object: first.object(),
         purpose,
+        named: None,
     };
     discovery::by_role(input, &site, report)
 }
@@ -245,6 +268,10 @@ fn by_names(
         origin: named.origin,
         object: named.member.object(),
         purpose,
+        named: Some(format!(
+            "the annotation {PREFIX}/{what} cannot be \"{}\"",
+            named.text
+        )),
     };
     let subnets = known(input, &site, report)?;
     let mut of_name: BTreeMap<&str, Vec<&Subnet>> = BTreeMap::new();
@@ -295,7 +322,7 @@ fn checked(
     report: &Report<'_>,
 ) -> Built<Vec<SubnetId>> {
     if chosen.is_empty() {
-        return report.refuse(site.problem("no subnet is named").hint(
+        return report.refuse(site.unfit("no subnet is named").hint(
             "name at least two, or leave the setting out for those that are tagged for balancers",
         ));
     }
@@ -307,7 +334,7 @@ fn checked(
                 false => format!("{other} and {} are both in zone {}", subnet.id, subnet.az),
             };
             return report.refuse(
-                site.problem(message)
+                site.unfit(message)
                     .hint("a balancer has one subnet in each zone"),
             );
         }
@@ -319,7 +346,7 @@ fn checked(
         .collect();
     if !without.is_empty() {
         return report.refuse(
-            site.problem(format!("{} have no IPv6 CIDR", without.join(", ")))
+            site.unfit(format!("{} have no IPv6 CIDR", without.join(", ")))
                 .hint("a dualstack balancer needs one in each of its subnets"),
         );
     }
@@ -341,7 +368,7 @@ fn enough(
             .map(|subnet| format!("{} ({})", subnet.id, locale(subnet)))
             .collect();
         return report.refuse(
-            site.problem(format!(
+            site.unfit(format!(
                 "subnets of several kinds of zones: {}",
                 each.join(", ")
             ))
@@ -352,7 +379,7 @@ fn enough(
     if chosen.len() < least {
         let ids: Vec<&str> = chosen.iter().map(|subnet| subnet.id.as_str()).collect();
         return report.refuse(
-            site.problem(format!("only {} for the balancer", ids.join(", ")))
+            site.unfit(format!("only {} for the balancer", ids.join(", ")))
                 .hint(format!("it needs subnets in {least} zones")),
         );
     }

@@ -28,7 +28,10 @@ fn trust_stores_are_found_by_name() {
     );
     assert_eq!(found.ignore_client_certificate_expiry, Some(false));
     let said = world(by_name).refusals();
-    assert_eq!(said, ["trust-store: there is no trust store \"mine\""]);
+    assert_eq!(
+        said,
+        ["trust-store: mutual-authentication names the trust store \"mine\", which does not exist"]
+    );
     let unread = world(by_name).fact("trustStores", Value::Null);
     assert_eq!(
         unread.refusals(),
@@ -48,7 +51,10 @@ fn an_arn_is_taken_as_it_is() {
 fn a_store_for_a_port_without_listener_must_exist_all_the_same() {
     let foreign = r#"[{"port":8443,"mode":"verify","trustStore":"mine"}]"#;
     let said = world(foreign).lbc().refusals();
-    assert_eq!(said, ["trust-store: there is no trust store \"mine\""]);
+    assert_eq!(
+        said,
+        ["trust-store: mutual-authentication names the trust store \"mine\", which does not exist"]
+    );
     let known = json!([{"name": "mine", "arn": "arn:m"}]);
     assert_eq!(
         mutual(&world(foreign).lbc().fact("trustStores", known)),

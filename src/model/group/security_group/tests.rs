@@ -87,7 +87,7 @@ fn groups_that_the_user_names_stand_alone_unless_rules_are_managed() {
     assert_eq!(
         managed.refusals(),
         [
-            "network: rules of the targets' groups cannot be managed without the shared backend group"
+            "network: the annotation alb.ingress.kubernetes.io/manage-backend-security-group-rules cannot be \"true\" without the shared backend group"
         ]
     );
 

@@ -139,7 +139,10 @@ fn dualstack_wants_ipv6_in_each_subnet() {
         json!({"ip-address-type": "dualstack", "subnets": "subnet-1,subnet-3"}),
         &subnets,
     );
-    assert_eq!(reason(&named), "network: subnet-1 have no IPv6 CIDR");
+    assert_eq!(
+        reason(&named),
+        "network: the annotation alb.ingress.kubernetes.io/subnets cannot be \"subnet-1,subnet-3\": subnet-1 have no IPv6 CIDR"
+    );
 }
 
 #[test]
@@ -210,9 +213,12 @@ fn names_are_ids_or_tags_in_the_order_as_written() {
         ),
         (
             "subnet-1,name-of-subnet-1",
-            "network: subnet-1 is named twice, by its id and by its name",
+            "network: the annotation alb.ingress.kubernetes.io/subnets cannot be \"subnet-1,name-of-subnet-1\": subnet-1 is named twice, by its id and by its name",
         ),
-        ("subnet-1", "network: only subnet-1 for the balancer"),
+        (
+            "subnet-1",
+            "network: the annotation alb.ingress.kubernetes.io/subnets cannot be \"subnet-1\": only subnet-1 for the balancer",
+        ),
     ] {
         assert_eq!(reason(&named(text)), said);
     }
