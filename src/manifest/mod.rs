@@ -235,11 +235,22 @@ pub fn named_files(snapshot: &Snapshot) -> BTreeSet<RepoPath> {
 
 const IAM_KIND: &str = "IAMServiceAccount";
 
-/// Whether a file may hold a document that names other files.
+/// Whether a file may hold a document that names other files: its kind stands there, or an escape that may be part of it.
 fn mentions_iam(bytes: &[u8]) -> bool {
-    bytes
-        .windows(IAM_KIND.len())
-        .any(|window| window == IAM_KIND.as_bytes())
+    let mut windows = bytes.windows(IAM_KIND.len());
+    windows.any(|window| window == IAM_KIND.as_bytes()) || may_escape_letters(bytes)
+}
+
+/// Whether letters may be written as escapes in double quotes, or a word in two lines.
+fn may_escape_letters(bytes: &[u8]) -> bool {
+    let mut pairs = bytes.windows(2);
+    bytes.contains(&b'"')
+        && pairs.any(|pair| {
+            matches!(
+                pair,
+                [b'\\', b'x' | b'u' | b'U' | b'\n' | b'\r' | b'\x80'..]
+            )
+        })
 }
 
 /// A document's objects: itself, or what a list holds, lists in lists too.

@@ -459,6 +459,59 @@ spec:
 }
 
 #[test]
+fn files_are_found_and_read_again_however_the_kind_that_names_them_is_written() {
+    for kind in [
+        r#""IAMServ\u0069ceAccount""#,
+        r#""IAM\x53erviceAccount""#,
+        r#""\U00000049AMServiceAccount""#,
+        "\"IAMService\\\n  Account\"",
+        "\"IAMService\\\r\n  Account\"",
+        "'IAMServiceAccount'",
+    ] {
+        let text = format!(
+            "apiVersion: albsync.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: a}}\nspec:\n  policies:\n    owned:\n    - {{name: a, file: p.json}}\n"
+        );
+        let policy = |action: &str| {
+            format!(
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"{action}","Resource":"*"}}]}}"#
+            )
+        };
+        let of = |action: &str| snapshot(&[("a.yaml", &text), ("p.json", &policy(action))]);
+        let before = of("s3:GetObject");
+        let named: Vec<_> = named_files(&before).into_iter().collect();
+        assert_eq!(named, ["p.json".into()], "{kind}");
+        let (options, mut cache) = (ParseOptions::default(), Cache::default());
+        let first = parse_changed(&before, &options, &mut cache);
+        assert_eq!(first.problems, [], "{kind}");
+        let mut after = before.clone();
+        after
+            .files
+            .insert("p.json".into(), policy("s3:PutObject").into_bytes().into());
+        let again = parse_changed(&after, &options, &mut cache).value;
+        let anew = parse(&after, &options).value;
+        assert_eq!(
+            again.iam_service_accounts, anew.iam_service_accounts,
+            "{kind}"
+        );
+        assert_ne!(
+            again.iam_service_accounts, first.value.iam_service_accounts,
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn escapes_that_make_no_letters_leave_a_file_to_itself() {
+    for text in [
+        r#"a: '^/api\.x\u0041$'"#,
+        r#"a: "^/api\\.v1$ \"quoted\"\n""#,
+        "a: b",
+    ] {
+        assert!(!mentions_iam(text.as_bytes()), "{text}");
+    }
+}
+
+#[test]
 fn many_objects_are_read_in_time() {
     let mut text = String::new();
     for index in 0..100 {
