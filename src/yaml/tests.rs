@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::json;
 
 use super::*;
@@ -477,11 +477,77 @@ fn block_text() -> impl Strategy<Value = String> {
     prop::collection::vec(line, 0..8).prop_map(|lines| lines.concat())
 }
 
+/// Documents of plain keys and texts: nearly all of them are read in one go.
+fn plain_text() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        (0..100_000u32).prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        "[a-z/$(^][a-zA-Z0-9/:.,#*&!{}= -]{0,12}[a-z0-9]".prop_map(Value::from),
+        "[0-9]{1,3}[a-zA-Z0-9/:._-]{0,5}".prop_map(Value::from),
+        "[a-zA-Z0-9{}:, *&#\\[\\]]{0,8}".prop_map(Value::from),
+    ];
+    let map = |value: BoxedStrategy<Value>| {
+        let key = "[a-z][a-zA-Z0-9./-]{0,8}";
+        let map = proptest::collection::btree_map(key, value, 1..4);
+        map.prop_map(|map| Value::Object(map.into_iter().collect()))
+    };
+    let value = leaf.prop_recursive(4, 20, 4, move |inner| {
+        let list = proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from);
+        prop_oneof![list, map(inner.boxed())]
+    });
+    let documents = proptest::collection::vec(map(value.boxed()), 1..3);
+    documents.prop_map(|documents| {
+        let texts: Vec<String> = documents.iter().map(write).collect();
+        texts.join("---\n")
+    })
+}
+
+/// How many of a thousand texts are read in one go.
+fn in_one_go(texts: impl Strategy<Value = String>) -> usize {
+    let mut runner = TestRunner::deterministic();
+    let taken = (0..1000).filter(|_| {
+        let text = texts.new_tree(&mut runner).unwrap().current();
+        agrees(&text).is_some()
+    });
+    taken.count()
+}
+
+#[test]
+fn texts_that_are_compared_are_read_in_one_go() {
+    let [plain, lines, values] = [
+        in_one_go(plain_text()),
+        in_one_go(block_text()),
+        in_one_go(json_value().prop_map(|value| write(&value))),
+    ];
+    assert!(
+        plain >= 500 && lines >= 5 && values >= 50,
+        "{plain}, {lines} and {values} of 1000"
+    );
+}
+
+#[test]
+fn the_examples_are_read_in_one_go_where_no_text_spans_lines() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tutorial");
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|it| it == "yaml") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let spans_lines = text.contains(": |\n");
+            assert_eq!(agrees(&text).is_some(), !spans_lines, "{}", path.display());
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
     fn what_is_read_in_one_go_is_what_the_libraries_read(text in block_text()) {
+        agrees(&text);
+    }
+
+    #[test]
+    fn plain_documents_are_read_in_one_go_as_the_libraries_read_them(text in plain_text()) {
         agrees(&text);
     }
 
