@@ -6,6 +6,7 @@ use std::io;
 use albsync::{
     manifest::{self, Manifests, ParseOptions},
     model::{group, lbc},
+    problem::codes,
 };
 
 #[allow(dead_code, reason = "some parts are the benchmark's")]
@@ -120,4 +121,62 @@ fn after_one_change(groups: usize) {
     println!("{groups} groups: {allocations} allocations after a change of one file");
     let of_members = INGRESSES / groups * 400;
     assert!(allocations < INGRESSES + of_members, "{allocations}");
+}
+
+/// Allocations of a group in which one Ingress's `/` takes all requests of another's paths.
+fn allocations_of_shadows(paths: usize) -> u64 {
+    let mut workload = workload(1, 1);
+    let ingress = |name: &str, paths: &str| {
+        format!(
+            "apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  namespace: team-00
+  name: {name}
+  annotations:
+    alb.ingress.kubernetes.io/group.name: group-000
+spec:
+  ingressClassName: alb
+  rules:
+  - http:
+      paths:
+{paths}"
+        )
+    };
+    let path = |path: &str| {
+        format!(
+            "      - {{path: {path}, pathType: Prefix, backend: {{service: {{name: app-00000-0, port: {{number: 80}}}}}}}}\n"
+        )
+    };
+    let narrow: String = (0..paths)
+        .map(|number| path(&format!("/{number:05}")))
+        .collect();
+    // In the order of their names, the wide one first.
+    let text = ingress("a", &path("/")) + "---\n" + &ingress("z", &narrow);
+    workload
+        .snapshot
+        .files
+        .insert("shadows.yaml".into(), text.into_bytes().into());
+    let read = manifest::parse(&workload.snapshot, &ParseOptions::default());
+    assert!(read.problems.is_empty(), "{:?}", read.problems.first());
+    let mut told = 0;
+    let cost = allocation_counter::measure(|| {
+        let built = group::build::build_all(&read.value, &workload.facts, &workload.settings);
+        let shadows = built.problems.iter();
+        told = shadows
+            .filter(|problem| problem.code == codes::SHADOWED_RULE)
+            .count();
+    });
+    // Those of the workload's own Ingress too.
+    assert_eq!(told, paths + PATHS);
+    cost.count_total
+}
+
+#[test]
+fn shadowed_rules_cost_no_more_each_where_there_are_more_of_them() {
+    let counts = [250, 500, 1_000].map(allocations_of_shadows);
+    println!("{counts:?} allocations for 250, 500 and 1000 shadowed paths");
+    for pair in counts.windows(2) {
+        assert!(pair[1] as f64 <= pair[0] as f64 * 2.2, "{counts:?}");
+    }
 }

@@ -3,7 +3,10 @@
 //! Sound, not complete: what is told is true of every request; a rule that only several earlier ones together cover is
 //! not found.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
     Rule,
@@ -17,7 +20,7 @@ use crate::{
         annotation::value::{Condition, Patterns, QueryPair},
         ingress::{ORDER, repeated_paths},
     },
-    problem::{Problem, codes},
+    problem::{Origin, Problem, codes},
 };
 use cidr::Cidr;
 
@@ -33,8 +36,12 @@ pub fn tell(group: &GroupInput<'_>, order: Order, optimized: &Optimized, report:
         let member = group.members.get(rule.member);
         member.map_or_else(String::new, |member| member.object())
     };
+    let mut told = BTreeMap::new();
     for (rule, earlier) in shadowed(&optimized.rules) {
-        if is_told(rule, group) {
+        let told = told
+            .entry(rule.member)
+            .or_insert_with(|| told_of(rule.member, group));
+        if told.contains(&rule.origin) {
             continue;
         }
         let mend = match order == Order::Lbc && order::puts_first(rule, earlier, group) {
@@ -95,13 +102,11 @@ pub fn tell(group: &GroupInput<'_>, order: Order, optimized: &Optimized, report:
     }
 }
 
-/// A path that stands twice is told where it stands ([`codes::DUPLICATE_PATH`]).
-fn is_told(rule: &Rule, group: &GroupInput<'_>) -> bool {
-    let member = group.members.get(rule.member);
-    let mut twice = member
-        .iter()
-        .flat_map(|member| repeated_paths(member.ingress));
-    twice.any(|(path, _)| path.origin == rule.origin)
+/// Where paths of a member stand twice, which is told by itself ([`codes::DUPLICATE_PATH`]).
+fn told_of<'g>(member: usize, group: &GroupInput<'g>) -> BTreeSet<&'g Origin> {
+    let member = group.members.get(member);
+    let twice = member.map_or_else(Vec::new, |member| repeated_paths(member.ingress));
+    twice.into_iter().map(|(path, _)| &path.origin).collect()
 }
 
 /// Each rule that never matches with the first earlier one that takes all of its requests.
