@@ -164,6 +164,103 @@ fn fillers(count: usize) -> impl Iterator<Item = (RepoPath, String)> {
     })
 }
 
+/// One document of every kind, most of which share their names with those of the next file: too many for one by one where
+/// more than a few dozen files change at once.
+fn one_of_each(number: usize, variant: u8) -> String {
+    let (pair, half) = (number / 2, number / 40);
+    let kind = ["NodePort", "ClusterIP"][usize::from(variant % 2)];
+    let controller = ["ingress.k8s.aws/alb", "example.com/other"][usize::from(variant % 2)];
+    [
+        format!(
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: m-{pair}, namespace: x, annotations: {{alb.ingress.kubernetes.io/group.name: g-{half}, alb.ingress.kubernetes.io/inbound-cidrs: 10.{variant}.0.0/16}}}}\nspec: {{ingressClassName: c-{half}, defaultBackend: {{service: {{name: m-{pair}, port: {{number: 80}}}}}}}}\n"
+        ),
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: m-{pair}, namespace: x}}\nspec: {{type: {kind}, ports: [{{port: 8{variant}}}]}}\n"
+        ),
+        format!(
+            "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {{name: c-{number}}}\nspec:\n  controller: {controller}\n  parameters: {{apiGroup: elbv2.k8s.aws, kind: IngressClassParams, name: p-{pair}}}\n"
+        ),
+        format!(
+            "apiVersion: elbv2.k8s.aws/v1beta1\nkind: IngressClassParams\nmetadata: {{name: p-{pair}}}\nspec: {{group: {{name: h-{variant}}}}}\n"
+        ),
+        format!(
+            "apiVersion: albsync.dev/v1alpha1\nkind: IAMServiceAccount\nmetadata: {{name: i-{pair}, namespace: x}}\nspec:\n  serviceAccount: {{name: s-{pair}}}\n  role: {{name: role-{pair}-{variant}}}\n  policies: {{attach: [arn:aws:iam::aws:policy/ReadOnlyAccess]}}\n"
+        ),
+        format!("apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: s-{pair}, namespace: x}}\n"),
+        format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: n-{pair}, labels: {{a: v{variant}}}}}\n"),
+        format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: s-{pair}, namespace: x}}\nstringData: {{k{variant}: b}}\n"),
+    ]
+    .join("---\n")
+}
+
+/// All files of a range as one variant, or none of them.
+type Bulk = (std::ops::Range<usize>, Option<u8>);
+
+fn bulk() -> impl Strategy<Value = Bulk> {
+    let range = (0..40usize, 70..100usize).prop_map(|(start, end)| start..end);
+    let few = (0..90usize, 1..4usize).prop_map(|(start, count)| start..start + count);
+    let range = prop_oneof![3 => range, 1 => few];
+    (range, prop::option::weighted(0.7, 0..3u8))
+}
+
+/// Makes the commits and compares after each what is kept with what is read anew.
+fn stays_equal(bulks: &[Bulk], options: &ParseOptions) -> Result<(), TestCaseError> {
+    let mut snapshot = Snapshot::default();
+    let mut cache = manifest::Cache::default();
+    for (range, variant) in bulks {
+        for number in range.clone() {
+            let path = RepoPath::new(format!("a/{number}.yaml"));
+            match variant {
+                Some(variant) => {
+                    let text = one_of_each(number, *variant);
+                    snapshot.files.insert(path, text.into_bytes().into());
+                }
+                None => {
+                    snapshot.files.remove(&path);
+                }
+            }
+        }
+        let again = manifest::parse_changed(&snapshot, options, &mut cache);
+        let anew = manifest::parse(&snapshot, options);
+        prop_assert!(
+            format!("{again:?}") == format!("{anew:?}"),
+            "{bulks:?}: differs after {range:?} became {variant:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_read_after_many_files_came_or_went_is_what_is_read_anew() {
+    let bulks: [Bulk; 9] = [
+        (0..3, Some(0)),
+        (0..90, Some(0)),
+        (10..85, Some(1)),
+        (4..6, None),
+        (7..80, None),
+        (0..99, Some(2)),
+        (98..99, Some(0)),
+        (1..99, None),
+        (0..99, None),
+    ];
+    for checks in [Checks::Strict, Checks::Lbc] {
+        let options = ParseOptions {
+            checks,
+            ..ParseOptions::default()
+        };
+        stays_equal(&bulks, &options).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_comes_or_goes_in_bulk_is_read_as_anew(bulks in prop::collection::vec(bulk(), 2..6)) {
+        stays_equal(&bulks, &ParseOptions::default())?;
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
