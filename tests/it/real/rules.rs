@@ -136,6 +136,61 @@ fn conditions_and_transforms_arrive_with_their_values_and_an_edit_sends_only_its
 }
 
 #[test]
+fn a_rule_with_more_values_than_alb_takes_arrives_as_several_of_the_same_meaning() {
+    let (mut scene, seed) = Scene::serving(&["app1", "app2"]);
+    let networks: Vec<String> = (0..7).map(|number| format!("10.{number}.0.0/16")).collect();
+    let with = |networks: &[String]| {
+        let sources = json!([{"field": "source-ip", "sourceIpConfig": {"values": networks}}]);
+        let given = [("=/each", "app1"), ("=/rest", "app2")];
+        let annotations = [("conditions.app1", &*sources.to_string())];
+        ingress("web", &annotations, &[paths("", &given)])
+    };
+    // Of the rules for the path, in order: their sources. They do the same, and stand before what comes next in git.
+    let parts = |scene: &Scene| -> Vec<Vec<String>> {
+        let rules = scene.raw_rules(&scene.listener());
+        let (rest, parts) = rules.split_last().expect("rules");
+        let path = |rule: &Value| {
+            condition_of(rule, "path-pattern")["PathPatternConfig"]["Values"].clone()
+        };
+        assert_eq!(path(rest), json!(["/rest"]));
+        let sources = parts.iter().map(|rule| {
+            assert_eq!(path(rule), json!(["/each"]));
+            assert_eq!(rule["Actions"], parts[0]["Actions"]);
+            let values = &condition_of(rule, "source-ip")["SourceIpConfig"]["Values"];
+            let values = list(values).iter();
+            values.map(|value| text(value).to_owned()).collect()
+        });
+        sources.collect()
+    };
+    let assert_parts = |scene: &Scene, count: usize, networks: &[String]| {
+        let parts = parts(scene);
+        assert_eq!(parts.len(), count, "{parts:?}");
+        // ALB takes three values in a condition.
+        assert!(parts.iter().all(|part| part.len() <= 3), "{parts:?}");
+        let mut all = parts.concat();
+        all.sort();
+        assert_eq!(all, networks, "each network in one of them");
+    };
+    scene.put("web.yaml", &[with(&networks)]);
+    scene.edit("Let seven networks in");
+    assert_parts(&scene, 3, &networks);
+    let told = scene.daemon.status().expect("a status")["problems"].to_string();
+    assert!(told.contains("this rule becomes 3 rules"), "{told}");
+    scene.assert_settled();
+
+    // What fits is one rule, and nothing more is told of it.
+    scene.put("web.yaml", &[with(&networks[..3])]);
+    scene.edit("Let three networks in");
+    assert_parts(&scene, 1, &networks[..3]);
+    assert_eq!(
+        scene.daemon.status().expect("a status")["problems"],
+        json!([])
+    );
+    scene.assert_settled();
+    scene.assert_leaves_nothing(&seed);
+}
+
+#[test]
 fn actions_arrive_whole_and_weights_change_in_place() {
     let (mut scene, seed) = Scene::serving(&["blue", "green"]);
     let split = |blue: u32| {
