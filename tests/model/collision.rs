@@ -47,6 +47,17 @@ fn told_by(problem: &Problem) -> Pair {
     pair(shared, (first.to_owned(), also), (later.to_owned(), at))
 }
 
+/// Whether both are among those that share the name: where the first of several is refused for another reason, the second
+/// is told with the others.
+pub fn is_founded((shared, both): &Pair, expected: &BTreeSet<Pair>) -> bool {
+    let sharers: BTreeSet<&(String, u32)> = expected
+        .iter()
+        .filter(|(of, _)| of == shared)
+        .flat_map(|(_, both)| both)
+        .collect();
+    both.iter().all(|one| sharers.contains(one))
+}
+
 /// Every pair that there is: of several that share a name the first with each of the others.
 pub fn expected(repository: &Repository) -> BTreeSet<Pair> {
     let mut pairs = BTreeSet::new();

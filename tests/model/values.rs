@@ -566,6 +566,10 @@ fn every_problem_that_the_model_tells_has_a_case() {
 
 /// What no repository alone can bring about, and where it is tested.
 const OTHER_ROOMS: &[(&str, &str)] = &[
+    (
+        "class-lost",
+        "tests/it/kept/leaving: a class against what was applied",
+    ),
     ("held-together", "converge: two objects in one document"),
     ("not-in-git", "tests/it/cli: a check without cluster"),
     ("not-served", "manifest: fields of later versions"),

@@ -130,14 +130,16 @@ fn check_count<'a>(
     if tags.len() <= room {
         return;
     }
-    let mut sources: BTreeMap<&Origin, (usize, MemberInput<'_>)> = BTreeMap::new();
+    // By name first: who is blamed does not depend on the order of files.
+    let mut sources: BTreeMap<(String, &Origin), (usize, MemberInput<'_>)> = BTreeMap::new();
     for (origin, member) in places {
-        sources.entry(origin).or_insert((0, member)).0 += 1;
+        let source = (member.ingress.key(), origin);
+        sources.entry(source).or_insert((0, member)).0 += 1;
     }
     if sources.values().any(|(count, _)| *count > MAX_TAGS) {
         return;
     }
-    let (Some((first, _)), Some((last, (_, member)))) =
+    let (Some(((_, first), _)), Some(((_, last), (_, member)))) =
         (sources.first_key_value(), sources.last_key_value())
     else {
         return;
