@@ -8,6 +8,7 @@ fn a_deleted_ingress_takes_its_balancer_along_and_leaves_nothing() {
     let seed = scene.bed.dump_with_ids();
     scene.repo.copy_from_checkout("examples/tutorial");
     scene.push("The tutorial");
+    scene.ready();
     let before = scene.bed.dump_with_ids();
     let ids = scene.identities();
 
@@ -74,6 +75,7 @@ fn everything_goes_only_if_the_commit_says_so() {
     let seed = scene.bed.dump();
     scene.repo.copy_from_checkout("examples/tutorial");
     let good = scene.push("The tutorial");
+    scene.ready();
     let before = scene.bed.dump_with_ids();
 
     let (mark, audited) = (scene.bed.proxy.mark(), scene.audit().len());
