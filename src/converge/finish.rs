@@ -119,6 +119,8 @@ pub fn take_over(cx: &Context, loaded: &Loaded) -> Result<(), Stopped> {
     let update = || RevisionUpdate {
         digest: Some(loaded.set_digest.clone()),
         reason: Some("NothingChanged".to_owned()),
+        // The same parts of it are older, and of the same commits.
+        held_back: Some(loaded.held_back.clone()),
         ..RevisionUpdate::default()
     };
     // Whatever the one before had reached, this one has.

@@ -550,6 +550,25 @@ fn what_refuses_a_commit_is_told_at_once_whoever_finds_it() {
     }
 }
 
+#[test]
+fn a_group_that_goes_bad_later_than_another_is_of_the_commit_before() {
+    let (world, tree, _) = world();
+    let blog = |path: &str, mistake| ingress("blog", "blog", "blog", &[path], mistake);
+    let tree = tree.with(
+        "shop/cart.yaml",
+        ingress("cart", "shop", "cart", &["/cart-0"], BAD),
+    );
+    for (path, mistake) in [("/blog-2", ""), ("/blog-2", ""), ("/blog-0", BAD)] {
+        let tip = tree
+            .clone()
+            .with("blog.yaml", blog(path, mistake))
+            .commit(&world);
+        assert_eq!(world.pass(Trigger::Commit, &tip), PassEnd::Complete);
+        assert_eq!(paths(&world, "shop"), SHOP);
+        assert_eq!(paths(&world, "blog"), ["/blog-2", "/blog-2/*"]);
+    }
+}
+
 /// What a commit does to one group: another path, or the same mistake with another path.
 fn change() -> impl Strategy<Value = (bool, u8)> {
     (prop::bool::weighted(0.6), 0..3_u8)
