@@ -291,7 +291,9 @@ fn what_is_asked_for_by_name_holds_its_group_too() {
     ));
     let certificate = certificate(&scene, &["app.example.com"]);
     let verify = r#"[{"port":443,"mode":"verify","trustStore":"clients"}]"#;
-    let parts: [(&str, &str, &[(&str, &str)]); 2] = [
+    /// Ingress, the part that is not served, annotations.
+    type Part<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+    let parts: [Part<'_>; 2] = [
         ("named-acl", "wafv2-acl-name", &[("wafv2-acl-name", "shop")]),
         (
             "named-store",
