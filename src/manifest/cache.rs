@@ -6,6 +6,8 @@ use std::{
     iter::Peekable,
 };
 
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
 use super::{
     ParseOptions,
     document::Document,
@@ -51,7 +53,7 @@ impl Cache {
         snapshot: &Snapshot,
         options: &ParseOptions,
         is_watched: impl Fn(&RepoPath) -> bool,
-        read: impl Fn(&RepoPath, &File) -> FileRead,
+        read: impl Fn(&RepoPath, &File) -> FileRead + Sync,
     ) -> Checked<super::Manifests> {
         // Emptied until all is through: what is half done must not be taken for whole.
         let before = std::mem::take(self);
@@ -69,9 +71,10 @@ impl Cache {
                 change.file(&path, kept.read.documents, Vec::new());
             }
         }
-        let mut fresh = Vec::new();
-        for (path, file) in changed {
-            let mut read = read(path, file);
+        let mut fresh = Vec::with_capacity(changed.len());
+        let readings = changed.par_iter().map(|(path, file)| read(path, file));
+        let readings: Vec<FileRead> = readings.collect();
+        for ((path, file), mut read) in changed.into_iter().zip(readings) {
             let before = self.files.remove(path).map(|kept| kept.read.documents);
             let before = before.unwrap_or_default();
             let (gone, new) = differing(before, &mut read.documents);

@@ -108,7 +108,7 @@ const OURS: &[(&str, &str, bool)] = &[
 /// Whether objects of the kind live in a namespace; `None` for kinds that only the cluster knows.
 pub fn is_namespaced(group: &str, kind: &str) -> Option<bool> {
     table()
-        .find(|row| row.0 == group && row.1 == kind)
+        .find(|row| row.1 == kind && row.0 == group)
         .map(|row| row.2)
 }
 

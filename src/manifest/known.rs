@@ -5,6 +5,8 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
 };
 
+use rayon::slice::ParallelSliceMut;
+
 use super::{
     IamServiceAccount, Ingress, IngressClass, IngressClassParams, Manifests, Object, ParseOptions,
     Service, ServiceAccount, ServiceRef,
@@ -378,11 +380,11 @@ fn as_decided(
 }
 
 /// [`exchange`], leaving the list shared where nothing changes.
-fn exchange_shared<T: Clone>(
+fn exchange_shared<T: Clone + Send>(
     list: &mut Shared<Vec<T>>,
     gone: &[T],
     new: &[T],
-    order: impl Fn(&T, &T) -> Ordering,
+    order: impl Fn(&T, &T) -> Ordering + Sync,
 ) {
     if !gone.is_empty() || !new.is_empty() {
         exchange(list, gone, new, order);
@@ -391,11 +393,11 @@ fn exchange_shared<T: Clone>(
 
 /// Takes elements out of a list that is in order, and puts others in. The order of files and documents never matters
 /// (gitops R11): whatever has one name is in the order of its places.
-fn exchange<T: Clone>(
+fn exchange<T: Clone + Send>(
     list: &mut Vec<T>,
     gone: &[T],
     new: &[T],
-    order: impl Fn(&T, &T) -> Ordering,
+    order: impl Fn(&T, &T) -> Ordering + Sync,
 ) {
     if gone.len() + new.len() <= FEW {
         for element in gone {
@@ -417,5 +419,5 @@ fn exchange<T: Clone>(
         gone.next_if(|it| order(it, element).is_eq()).is_none()
     });
     list.extend_from_slice(new);
-    list.sort_by(order);
+    list.par_sort_by(order);
 }

@@ -22,7 +22,7 @@ use workload::{Workload, workload};
 
 const INGRESSES: usize = 10_000;
 
-/// Both by the wall and by this thread's share of the processor.
+/// Both by the wall and by what all threads had of the processors.
 #[derive(Clone, Copy)]
 struct Clock {
     wall: Instant,
@@ -43,11 +43,17 @@ impl Clock {
     }
 }
 
-/// Time that this thread has had of a processor; zero where the kernel does not say.
+/// Time that the threads have had of the processors; zero where the kernel does not say.
 fn cpu() -> Duration {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split_whitespace().next();
-    Duration::from_nanos(nanoseconds.and_then(|it| it.parse().ok()).unwrap_or(0))
+    let threads = fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let nanoseconds = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanoseconds.sum())
 }
 
 /// The most memory that this process ever had, in MiB.

@@ -42,11 +42,18 @@ impl io::Write for Count {
     }
 }
 
+/// What the work allocates, all of it on one thread: the counter sees no other.
+fn counted(work: impl FnOnce() + Send) -> allocation_counter::AllocationInfo {
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1);
+    let one = one.build().expect("a thread");
+    one.install(|| allocation_counter::measure(work))
+}
+
 fn allocations(ingresses: usize, groups: usize) -> u64 {
     let workload = workload(ingresses, groups);
     let manifests = workload::documents(ingresses, groups);
     let mut bytes = 0;
-    let cost = allocation_counter::measure(|| bytes = model_and_json(&workload, &manifests));
+    let cost = counted(|| bytes = model_and_json(&workload, &manifests));
     // Each path's rule, target group and binding is in it.
     assert!(bytes > ingresses * PATHS * 500, "only {bytes} bytes");
     cost.count_total
@@ -101,7 +108,7 @@ fn after_one_change(groups: usize) {
     let text = workload::file(7, 7, annotation).into_bytes();
     let path = workload::path(7);
     workload.snapshot.files.insert(path, text.into());
-    let cost = allocation_counter::measure(|| {
+    let cost = counted(|| {
         let read = manifest::parse_changed(&workload.snapshot, &options, &mut cache);
         assert_eq!(cache.files_read, 1);
         let changed = read.value.ingresses.iter().filter(|ingress| {
@@ -160,7 +167,7 @@ spec:
     let read = manifest::parse(&workload.snapshot, &ParseOptions::default());
     assert!(read.problems.is_empty(), "{:?}", read.problems.first());
     let mut told = 0;
-    let cost = allocation_counter::measure(|| {
+    let cost = counted(|| {
         let built = group::build::build_all(&read.value, &workload.facts, &workload.settings);
         let shadows = built.problems.iter();
         told = shadows

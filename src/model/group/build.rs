@@ -5,11 +5,13 @@ use std::{
     sync::Arc,
 };
 
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
 use super::{
     GroupId, GroupModel, add_on,
     cache::{self, Cache, Outcome},
     collision::{self, Collision, Names},
-    context::{GroupInput, Input, Refused, Report, Whole},
+    context::{GroupInput, Input, Refused, Report, Tables, Whole},
     frontend_nlb, listener, load_balancer, member, port,
 };
 use crate::{
@@ -79,7 +81,7 @@ pub fn build_all(manifests: &Manifests, facts: &Facts, settings: &Settings) -> G
         settings,
     };
     let mut all = All {
-        input: Input::new(whole),
+        tables: Tables::new(whole),
         names: Names::default(),
     };
     build_with(whole, &mut all).0
@@ -111,19 +113,24 @@ pub fn build_changed(
 
 /// Where the groups come from.
 pub(super) trait Builder {
-    fn group(&mut self, id: &str, group: &GroupInput<'_>) -> Outcome;
+    /// In the order of the groups.
+    fn groups(&mut self, groups: &[(&str, &GroupInput<'_>)]) -> Vec<Outcome>;
     fn names(&mut self) -> &mut Names;
 }
 
 /// Every group is built.
 struct All<'a> {
-    input: Input<'a>,
+    tables: Tables<'a>,
     names: Names,
 }
 
 impl Builder for All<'_> {
-    fn group(&mut self, _: &str, group: &GroupInput<'_>) -> Outcome {
-        cache::build_now(&self.input, group).0
+    fn groups(&mut self, groups: &[(&str, &GroupInput<'_>)]) -> Vec<Outcome> {
+        self.tables.prepare();
+        let built = groups.par_iter();
+        built
+            .map(|(_, group)| cache::build_now(&self.tables, group).0)
+            .collect()
     }
 
     fn names(&mut self) -> &mut Names {
@@ -147,19 +154,21 @@ fn build_with(whole: Whole<'_>, builder: &mut impl Builder) -> (GroupsResult, bo
         problem: None,
     }));
     let groups = &grouping.groups;
-    let outcomes = groups.iter().map(|(id, group)| {
-        let outcome = if grouping.refused.contains(id) {
-            Outcome {
-                model: Err(Refused),
-                is_refused: true,
-                problems: Vec::new(),
-            }
-        } else {
-            builder.group(id, group)
+    let wanted = groups.iter().map(|(id, group)| (id.as_str(), group));
+    let wanted: Vec<_> = wanted
+        .filter(|(id, _)| !grouping.refused.contains(*id))
+        .collect();
+    let built = builder.groups(&wanted);
+    let built = wanted.iter().map(|(id, _)| (*id).to_owned()).zip(built);
+    let refused = grouping.refused.iter().map(|id| {
+        let outcome = Outcome {
+            model: Err(Refused),
+            is_refused: true,
+            problems: Vec::new(),
         };
         (id.clone(), outcome)
     });
-    let outcomes = outcomes.collect();
+    let outcomes = built.chain(refused).collect();
     let mut result = assemble(whole, told, outcomes, builder.names());
     add_members(&mut result, |id| {
         let members = groups.get(id).into_iter().flat_map(|it| &it.members);

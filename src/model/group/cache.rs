@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
 use super::{
     GroupId, GroupModel,
     build::{self, Builder, Built},
     collision::Names,
-    context::{GroupInput, Input, MemberInput, Report, Whole, in_order},
+    context::{GroupInput, Input, MemberInput, Report, Tables, Whole, in_order},
     member::{self, Placed},
     reads::{Changes, Exchanged, Inputs, Reads},
 };
@@ -16,6 +18,9 @@ use crate::{
     problem::Problem,
     shared::Shared,
 };
+
+/// Where more groups than this are built, looking things up is made ready first.
+const FEW: usize = 8;
 
 /// A memory only: with an empty one the same comes out.
 #[derive(Debug, Default)]
@@ -51,7 +56,7 @@ pub(super) struct Outcome {
 /// A build that uses what the last one left, and leaves what the next one may use.
 pub(super) struct Rebuild<'a> {
     whole: Whole<'a>,
-    input: Input<'a>,
+    tables: Tables<'a>,
     cache: &'a mut Cache,
     inputs: Option<Inputs>,
     /// `None`: nothing of the last build fits.
@@ -75,7 +80,7 @@ impl<'a> Rebuild<'a> {
         };
         Self {
             whole,
-            input: Input::of_ordered(whole, is_ordered),
+            tables: Tables::of_ordered(whole, is_ordered),
             cache,
             inputs: before.inputs,
             changes,
@@ -145,16 +150,7 @@ impl<'a> Rebuild<'a> {
 
     fn built(&mut self, group: &GroupInput<'_>) -> Kept {
         self.cache.groups_built += 1;
-        let (outcome, reads) = build_now(&self.input, group);
-        let members = group.members.iter();
-        Kept {
-            id: group.id.clone(),
-            members: members
-                .map(|member| (member.ingress.clone(), member.params.cloned()))
-                .collect(),
-            reads,
-            outcome,
-        }
+        Kept::new(&self.tables, group)
     }
 
     /// The members of a group that was built.
@@ -229,15 +225,27 @@ fn touched<'a>(
 }
 
 impl Builder for Rebuild<'_> {
-    /// The group as it was built before, if nothing that it was made from is different; else built now.
-    fn group(&mut self, id: &str, group: &GroupInput<'_>) -> Outcome {
-        let kept = match (self.before.remove(id), &self.changes) {
-            (Some(kept), Some(changes)) if kept.fits(group, changes) => kept,
-            _ => self.built(group),
-        };
-        let outcome = kept.outcome.clone();
-        self.cache.groups.insert(id.to_owned(), kept);
-        outcome
+    /// Each as it was built before, if nothing that it was made from is different; else built now.
+    fn groups(&mut self, groups: &[(&str, &GroupInput<'_>)]) -> Vec<Outcome> {
+        let kept = groups.iter().map(|(id, group)| {
+            let kept = self.before.remove(*id);
+            let changes = self.changes.as_ref();
+            kept.filter(|kept| changes.is_some_and(|changes| kept.fits(group, changes)))
+        });
+        let kept: Vec<Option<Kept>> = kept.collect();
+        let to_build = kept.iter().filter(|kept| kept.is_none()).count();
+        if to_build > FEW {
+            self.tables.prepare();
+        }
+        self.cache.groups_built += to_build;
+        let tables = &self.tables;
+        let all = groups.par_iter().zip(kept);
+        let all = all.map(|((_, group), kept)| kept.unwrap_or_else(|| Kept::new(tables, group)));
+        let all: Vec<Kept> = all.collect();
+        let outcomes = all.iter().map(|kept| kept.outcome.clone()).collect();
+        let ids = groups.iter().map(|(id, _)| (*id).to_owned());
+        self.cache.groups.extend(ids.zip(all));
+        outcomes
     }
 
     fn names(&mut self) -> &mut Names {
@@ -246,6 +254,19 @@ impl Builder for Rebuild<'_> {
 }
 
 impl Kept {
+    fn new(tables: &Tables<'_>, group: &GroupInput<'_>) -> Self {
+        let (outcome, reads) = build_now(tables, group);
+        let members = group.members.iter();
+        Self {
+            id: group.id.clone(),
+            members: members
+                .map(|member| (member.ingress.clone(), member.params.cloned()))
+                .collect(),
+            reads,
+            outcome,
+        }
+    }
+
     fn fits(&self, group: &GroupInput<'_>, changes: &Changes) -> bool {
         let is_same = |(kept, member): (&Member, &MemberInput<'_>)| {
             kept.0 == *member.ingress && kept.1.as_ref() == member.params
@@ -257,15 +278,14 @@ impl Kept {
 }
 
 /// Builds a group, and says what that looked at.
-pub(super) fn build_now(input: &Input<'_>, group: &GroupInput<'_>) -> (Outcome, Reads) {
+pub(super) fn build_now(tables: &Tables<'_>, group: &GroupInput<'_>) -> (Outcome, Reads) {
+    let input = Input::new(tables);
     let report = Report::new(input.settings);
-    // What somebody else looked at is not this group's.
-    input.take_reads();
-    let model = build::build(input, group, &report).map(Arc::new);
+    let model = build::build(&input, group, &report).map(Arc::new);
     let outcome = Outcome {
         model,
         is_refused: report.is_refused(),
         problems: report.finish(),
     };
-    (outcome, input.take_reads())
+    (outcome, input.into_reads())
 }

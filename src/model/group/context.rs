@@ -1,6 +1,9 @@
 //! What the builders of one group share: what they may look at, and where they put what is wrong.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+};
 
 use super::{
     GroupId, SecurityGroupRef,
@@ -33,17 +36,22 @@ pub struct Whole<'a> {
     pub settings: &'a Settings,
 }
 
-/// Everything that a builder may look at; the same for all groups. Whatever is looked at is noted, so that a group is built
-/// again only when something of it is different: there is no other way to documents and facts.
-pub struct Input<'a> {
-    pub settings: &'a Settings,
+/// Documents and facts as they are looked up; the same for all groups.
+pub struct Tables<'a> {
     whole: Whole<'a>,
     services: Services<'a>,
+    by_name: Option<ByName<'a>>,
     certificates: Option<certificate::Index<'a>>,
-    reads: RefCell<Reads>,
 }
 
-impl<'a> Input<'a> {
+/// Services of git and of the cluster (by `namespace/name`).
+#[derive(Default)]
+struct ByName<'a> {
+    in_git: HashMap<&'a ServiceRef, &'a Shared<Service>>,
+    in_cluster: HashMap<&'a str, &'a ServiceFact>,
+}
+
+impl<'a> Tables<'a> {
     pub fn new(whole: Whole<'a>) -> Self {
         let is_ordered = whole.manifests.services.is_sorted_by(|a, b| in_order(a, b));
         Self::of_ordered(whole, is_ordered)
@@ -52,34 +60,80 @@ impl<'a> Input<'a> {
     /// The same, where it is known whether the Services are in order, as parsing leaves them.
     pub(super) fn of_ordered(whole: Whole<'a>, is_ordered: bool) -> Self {
         Self {
-            settings: whole.settings,
             whole,
             services: Services::new(&whole.manifests.services, is_ordered),
+            by_name: None,
             certificates: whole
                 .facts
                 .certificates
                 .as_ref()
                 .map(|certificates| certificate::Index::new(certificates, whole.settings)),
+        }
+    }
+
+    /// Makes look-ups faster, which takes as long as some hundreds of them: worth it where many groups are built.
+    pub(super) fn prepare(&mut self) {
+        let mut by_name = ByName::default();
+        by_name.in_git.reserve(self.whole.manifests.services.len());
+        for service in (0..).map_while(|index| self.services.at(index)) {
+            by_name.in_git.entry(&service.reference).or_insert(service);
+        }
+        let in_cluster = self.whole.facts.services.iter();
+        let in_cluster = in_cluster.flat_map(|services| services.iter());
+        by_name.in_cluster = in_cluster.map(|(key, it)| (key.as_str(), it)).collect();
+        self.by_name = Some(by_name);
+    }
+
+    fn service(&self, wanted: &ServiceRef) -> Option<&'a Shared<Service>> {
+        match &self.by_name {
+            Some(by_name) => by_name.in_git.get(wanted).copied(),
+            None => self.services.get(wanted),
+        }
+    }
+
+    /// The outer `None`: the cluster's were not looked up.
+    fn service_fact(&self, key: &str) -> Option<Option<&'a ServiceFact>> {
+        let services = self.whole.facts.services.as_ref()?;
+        Some(match &self.by_name {
+            Some(by_name) => by_name.in_cluster.get(key).copied(),
+            None => services.get(key),
+        })
+    }
+}
+
+/// Everything that the builders of one group may look at. Whatever is looked at is noted, so that the group is built again
+/// only when something of it is different: there is no other way to documents and facts.
+pub struct Input<'a> {
+    pub settings: &'a Settings,
+    tables: &'a Tables<'a>,
+    reads: RefCell<Reads>,
+}
+
+impl<'a> Input<'a> {
+    pub fn new(tables: &'a Tables<'a>) -> Self {
+        Self {
+            settings: tables.whole.settings,
+            tables,
             reads: RefCell::default(),
         }
     }
 
-    /// What was looked at since this was asked last.
-    pub(super) fn take_reads(&self) -> Reads {
-        let mut reads = self.reads.take();
+    /// What was looked at.
+    pub(super) fn into_reads(self) -> Reads {
+        let mut reads = self.reads.into_inner();
         reads.settle();
         reads
     }
 
     fn table(&self, table: Table) -> &'a Facts {
         self.reads.borrow_mut().tables.insert(table);
-        self.whole.facts
+        self.tables.whole.facts
     }
 
     /// `None`: the account's certificates were not looked up.
     pub fn certificates(&self) -> Option<&certificate::Index<'a>> {
         self.table(Table::Certificates);
-        self.certificates.as_ref()
+        self.tables.certificates.as_ref()
     }
 
     pub fn security_groups(&self) -> Option<&'a Vec<SecurityGroupFact>> {
@@ -110,32 +164,32 @@ impl<'a> Input<'a> {
     pub fn load_balancer(&self, group: &str) -> Option<Option<&'a LoadBalancerFact>> {
         let mut reads = self.reads.borrow_mut();
         reads.load_balancers.insert(group.to_owned());
-        Some(self.whole.facts.load_balancers.as_ref()?.get(group))
+        Some(self.tables.whole.facts.load_balancers.as_ref()?.get(group))
     }
 
     /// The Service as git holds it.
     pub fn service(&self, service: &ServiceRef) -> Option<&'a Service> {
-        let document = self.services.get(service);
+        let document = self.tables.service(service);
         self.reads.borrow_mut().service(service, document);
         document.map(|document| &**document)
     }
 
     /// The Service as the cluster holds it; the outer `None`: the cluster's were not looked up.
     pub fn service_fact(&self, service: &ServiceRef) -> Option<Option<&'a ServiceFact>> {
-        let document = self.services.get(service);
+        let document = self.tables.service(service);
         self.reads.borrow_mut().service(service, document);
         let key = [&service.namespace, "/", &service.name].concat();
-        Some(self.whole.facts.services.as_ref()?.get(&key))
+        self.tables.service_fact(&key)
     }
 
     /// Names of a namespace's Services: some of git's, and some of the cluster's.
     pub fn service_names(&self, namespace: &str, most: usize) -> Vec<String> {
         self.reads.borrow_mut().all_services = true;
-        let in_git = self.services.of_namespace(namespace);
+        let in_git = self.tables.services.of_namespace(namespace);
         let in_git = in_git.map(|it| it.name.clone()).take(most);
         let mut names: Vec<String> = in_git.collect();
         let prefix = format!("{namespace}/");
-        let services = self.whole.facts.services.iter();
+        let services = self.tables.whole.facts.services.iter();
         let in_cluster = services
             .flat_map(|services| services.range(prefix.clone()..))
             .map_while(|(key, _)| key.strip_prefix(&prefix));
@@ -148,7 +202,7 @@ impl<'a> Input<'a> {
         self.reads.borrow_mut().all_secrets = true;
         let Whole {
             manifests, facts, ..
-        } = self.whole;
+        } = self.tables.whole;
         let in_git = manifests.secrets.keys();
         let in_cluster = facts.secrets.iter().flat_map(BTreeMap::keys);
         let of_namespace = in_git.chain(in_cluster).filter_map(|key| {
@@ -161,13 +215,13 @@ impl<'a> Input<'a> {
     /// The Secret as git declares it, by `namespace/name`.
     pub fn secret(&self, key: &str) -> Option<&'a SecretShape> {
         self.reads.borrow_mut().secrets.insert(key.to_owned());
-        self.whole.manifests.secrets.get(key)
+        self.tables.whole.manifests.secrets.get(key)
     }
 
     /// The Secret as the cluster holds it; the outer `None`: the cluster's were not looked up.
     pub fn secret_fact(&self, key: &str) -> Option<Option<&'a SecretFact>> {
         self.reads.borrow_mut().secrets.insert(key.to_owned());
-        Some(self.whole.facts.secrets.as_ref()?.get(key))
+        Some(self.tables.whole.facts.secrets.as_ref()?.get(key))
     }
 }
 
