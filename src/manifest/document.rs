@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    Checks, IamServiceAccount, Ingress, IngressClass, IngressClassParams, Object, SecretShape,
-    Service, ServiceAccount,
+    Body, Checks, IamServiceAccount, Ingress, IngressClass, IngressClassParams, Object,
+    SecretShape, Service, ServiceAccount,
     annotation::Given,
     field::{Field, Report},
     ingress, irsa,
@@ -146,24 +146,35 @@ fn object(field: &Field<'_>, context: Context<'_>, report: &mut Report) -> Optio
     if !is_ours_to_read {
         return None;
     }
-    let mut value = field.value().clone();
-    if let Some(map) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-        if stray_namespace {
-            map.remove("namespace");
-        } else if let Some(namespace) = &reference.namespace {
-            map.insert("namespace".to_owned(), Value::String(namespace.clone()));
-        }
-    }
+    let written = field.value().pointer("/metadata/namespace");
+    let is_as_wanted = written.and_then(Value::as_str) == reference.namespace.as_deref();
+    let body = if is_as_wanted && !stray_namespace {
+        Body::from(field.value())
+    } else {
+        Body::from(&placed(field.value(), reference.namespace.as_deref()))
+    };
     own::check(&reference, &metadata, report);
     let typed = typed(field, &group, &reference, &metadata, context, report);
     Some(Document {
         object: Shared::from(Object {
             origin: field.origin(),
             reference,
-            value,
+            body,
         }),
         typed,
     })
+}
+
+/// The document in this namespace, or in none.
+fn placed(document: &Value, namespace: Option<&str>) -> Value {
+    let mut value = document.clone();
+    if let Some(map) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        match namespace {
+            Some(namespace) => map.insert("namespace".to_owned(), namespace.into()),
+            None => map.remove("namespace"),
+        };
+    }
+    value
 }
 
 fn typed(

@@ -1,6 +1,9 @@
 //! Bytes to typed documents: pure, complete, never panicking.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde_json::Value;
 
@@ -120,7 +123,31 @@ pub struct Object {
     pub origin: Origin,
     pub reference: ObjectRef,
     /// The whole document; `metadata.namespace` filled in where the kind is namespaced and it was absent.
-    pub value: serde_json::Value,
+    pub body: Body,
+}
+
+/// A document's JSON as text: a tree of it takes ten times the memory, and is asked for only on the way to the cluster.
+#[derive(Clone, PartialEq)]
+pub struct Body(Box<str>);
+
+impl Body {
+    pub fn value(&self) -> Value {
+        // What was written as JSON reads as JSON.
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
+
+impl From<&Value> for Body {
+    fn from(value: &Value) -> Self {
+        Self(value.to_string().into())
+    }
+}
+
+/// Its length only: a document may be a Secret.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
 }
 
 /// Reads all manifests of a snapshot. The value holds what is good; problems reject (gitops R13).

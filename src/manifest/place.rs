@@ -24,7 +24,7 @@ fn find(
     object: &Object,
     message: &str,
 ) -> Option<Origin> {
-    let path = field_in(message, &object.value)?;
+    let path = field_in(message, &object.body.value())?;
     let file = RepoPath::new(&*object.origin.file);
     let bytes = files.files.get(&file)?;
     let documents = yaml::parse(&object.origin.file, bytes, &options.limits).value;

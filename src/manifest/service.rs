@@ -1,21 +1,26 @@
 //! Services and the ports that rules point at.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use super::{
-    annotation::{self, IngressOptions, On},
+    annotation::{self, Given, IngressOptions, On},
     document::Metadata,
     field::{Field, Report},
     ingress::PortRef,
     name, stored,
 };
-use crate::problem::{Located, Origin, Problem, codes};
+use crate::{
+    problem::{Located, Origin, Problem, codes},
+    shared::Shared,
+};
 
 #[cfg(test)]
 mod tests;
 
 /// `namespace/name` of a Service.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct ServiceRef {
     pub namespace: String,
     pub name: String,
@@ -43,7 +48,7 @@ pub struct Service {
     /// The API server gives its ports node ports: NodePort, or LoadBalancer unless `allocateLoadBalancerNodePorts` is false.
     pub has_node_ports: bool,
     /// Annotations under our prefix on the Service; they win over the Ingress's (ingress-model §0.3).
-    pub options: IngressOptions,
+    pub options: Shared<IngressOptions>,
     pub annotations: BTreeMap<String, Located<String>>,
 }
 
@@ -87,7 +92,7 @@ const SPEC: &[&str] = &[
 /// Reads one Service.
 pub(super) fn service(field: &Field<'_>, metadata: &Metadata, report: &mut Report) -> Service {
     report.fields(field, &["apiVersion", "kind", "metadata", "spec", "status"]);
-    let options = annotation::read(&metadata.annotations, On::Both, report);
+    let options = options(&metadata.annotations, report);
     let mut service = Service {
         origin: field.origin(),
         reference: ServiceRef {
@@ -145,6 +150,17 @@ pub(super) fn service(field: &Field<'_>, metadata: &Metadata, report: &mut Repor
         ports_together(&fields, report);
     }
     service
+}
+
+/// What its annotations ask for; those of which none is read hold the same nothing together.
+fn options(annotations: &[Given], report: &mut Report) -> Shared<IngressOptions> {
+    static NOTHING: LazyLock<Shared<IngressOptions>> = LazyLock::new(Shared::default);
+    let options = annotation::read(annotations, On::Both, report);
+    if options == **NOTHING {
+        NOTHING.clone()
+    } else {
+        options.into()
+    }
 }
 
 fn ip_families(

@@ -120,11 +120,11 @@ fn the_tutorial_is_read_whole() {
         ]
     );
     assert_eq!(
-        manifests.objects[0].value["metadata"]["namespace"],
+        manifests.objects[0].body.value()["metadata"]["namespace"],
         "default"
     );
     assert_eq!(
-        manifests.objects[2].value["metadata"].get("namespace"),
+        manifests.objects[2].body.value()["metadata"].get("namespace"),
         None
     );
     let ingress = &manifests.ingresses[0];
@@ -361,7 +361,7 @@ fn a_namespace_on_a_cluster_scoped_kind_is_dropped_with_a_warning() {
         "a.yaml:5:14: warning[bad-value]: Namespace a: Namespace has no namespace; metadata.namespace is dropped"
     );
     assert_eq!(
-        read.value.objects[0].value["metadata"].get("namespace"),
+        read.value.objects[0].body.value()["metadata"].get("namespace"),
         None
     );
     assert_eq!(read.value.namespaces["a"]["x"], "1");
@@ -526,6 +526,25 @@ fn many_objects_are_read_in_time() {
     assert!(start.elapsed() < Duration::from_secs(60));
 }
 
+/// Any JSON.
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 60, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            proptest::collection::btree_map(any::<String>(), inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -559,11 +578,16 @@ proptest! {
     }
 
     #[test]
+    fn a_body_is_what_the_document_was(value in value()) {
+        prop_assert_eq!(Body::from(&value).value(), value);
+    }
+
+    #[test]
     fn the_order_of_documents_does_not_matter(order in Just(TUTORIAL.split("---\n").collect::<Vec<_>>()).prop_shuffle()) {
         let one = good(&[("a.yaml", TUTORIAL)]);
         let other = good(&[("a.yaml", &order.join("---\n"))]);
         let values = |manifests: &Manifests| {
-            manifests.objects.iter().map(|object| object.value.clone()).collect::<Vec<_>>()
+            manifests.objects.iter().map(|object| object.body.value()).collect::<Vec<_>>()
         };
         prop_assert_eq!(values(&one), values(&other));
     }

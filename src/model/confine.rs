@@ -7,11 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use crate::{
     id::{ObjectKey, StackId},
-    manifest::{Ingress, Manifests},
+    manifest::{Body, Ingress, Manifests},
     model::{desired::Member, facts::needs},
     problem::{Origin, Problem, codes},
 };
@@ -76,7 +74,7 @@ pub fn confine(
     let joint = Joint {
         changed: before
             .all_uses()
-            .filter(|key| kind(key) != NAMESPACE && value(&new, key) != value(&old, key))
+            .filter(|key| kind(key) != NAMESPACE && body(&new, key) != body(&old, key))
             .collect(),
         now: &now,
         before: &before,
@@ -334,18 +332,18 @@ pub fn gather(tip: &Manifests, held: &Held, bases: &BTreeMap<StackId, &Manifests
 }
 
 /// Every document with its place; ours, which never reach the cluster, without their text.
-type Index<'a> = BTreeMap<ObjectKey, (&'a Origin, Option<&'a Value>)>;
+type Index<'a> = BTreeMap<ObjectKey, (&'a Origin, Option<&'a Body>)>;
 
 fn index(manifests: &Manifests) -> Index<'_> {
     let objects = manifests.objects.iter();
     let accounts = manifests.iam_service_accounts.iter();
     objects
-        .map(|it| (it.reference.key(), (&it.origin, Some(&it.value))))
+        .map(|it| (it.reference.key(), (&it.origin, Some(&it.body))))
         .chain(accounts.map(|it| (parts::iam_key(it), (&it.origin, None))))
         .collect()
 }
 
-fn value<'a>(index: &Index<'a>, key: &ObjectKey) -> Option<&'a Value> {
+fn body<'a>(index: &Index<'a>, key: &ObjectKey) -> Option<&'a Body> {
     index.get(key)?.1
 }
 

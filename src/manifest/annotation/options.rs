@@ -3,7 +3,10 @@
 //! A value that does not follow its grammar stays here with its problem: LBC parses an annotation only when something
 //! asks for it (ingress-model §15.2–15.4), so the builders decide whether anybody does.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,11 +16,16 @@ use super::value::{
 use crate::{
     manifest::ingress::PortRef,
     problem::{Origin, Problem},
+    shared::Shared,
 };
 
-/// One annotation: its place, its text, and what the text means or why it means nothing.
+/// One annotation. It takes a pointer's room: every Ingress and Service has a place for each annotation, and few are there.
+#[derive(Debug, PartialEq)]
+pub struct Setting<T>(Shared<Written<T>>);
+
+/// Its place, its text, and what the text means or why it means nothing.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Setting<T> {
+pub struct Written<T> {
     pub origin: Origin,
     /// As written; some comparisons of LBC are of text.
     pub text: String,
@@ -28,6 +36,32 @@ impl<T> Setting<T> {
     /// The value, where it follows its grammar.
     pub fn good(&self) -> Option<&T> {
         self.value.as_ref().ok()
+    }
+}
+
+impl<T> From<Written<T>> for Setting<T> {
+    fn from(written: Written<T>) -> Self {
+        Self(written.into())
+    }
+}
+
+impl<T> Clone for Setting<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Deref for Setting<T> {
+    type Target = Written<T>;
+
+    fn deref(&self) -> &Written<T> {
+        &self.0
+    }
+}
+
+impl<T: Clone> DerefMut for Setting<T> {
+    fn deref_mut(&mut self) -> &mut Written<T> {
+        &mut self.0
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     decode::{self, Decode, Decoder},
     grammar,
     options::Map,
+    options::Written,
 };
 use crate::{
     manifest::{Checks, field::Report},
@@ -122,11 +123,12 @@ impl Reading<'_> {
         {
             self.report.add((**problem).clone());
         }
-        Some(Setting {
+        let written = Written {
             origin: self.given.value.origin.clone(),
             text: self.given.value.value.clone(),
             value,
-        })
+        };
+        Some(written.into())
     }
 
     /// `the annotation X cannot be "V"`.

@@ -9,7 +9,10 @@ use crate::{
     manifest::{
         Backend, IamServiceAccount, Ingress, IngressClass, IngressOptions, IngressPath,
         IngressRule, Manifests, Object, PathType, Service, ServicePort, ServiceRef,
-        annotation::{Scheme, Setting, TargetType, options::LoadBalancerOptions},
+        annotation::{
+            Scheme, Setting, TargetType,
+            options::{LoadBalancerOptions, Written},
+        },
         ingress::PortRef,
         irsa::{
             DeletionPolicy, DriftPolicy, Manage, PolicyDocument, PolicyOptions, RoleOptions,
@@ -206,11 +209,12 @@ pub fn ingress(name: &str, paths: Vec<IngressPath>) -> Shared<Ingress> {
 
 /// An annotation that says this.
 pub fn set<T>(value: T) -> Setting<T> {
-    Setting {
+    let written = Written {
         origin: at(1),
         text: String::new(),
         value: Ok(value),
-    }
+    };
+    written.into()
 }
 
 pub fn class(name: &str, controller: &str, is_default: bool) -> IngressClass {
@@ -252,7 +256,7 @@ pub fn service(name: &str) -> Shared<Service> {
             node_port: None,
         }],
         has_node_ports: true,
-        options: IngressOptions::default(),
+        options: IngressOptions::default().into(),
         annotations: BTreeMap::new(),
     }
     .into()
@@ -273,9 +277,16 @@ pub fn object(value: Value) -> Shared<Object> {
             namespace: text("/metadata/namespace"),
             name: text("/metadata/name").unwrap(),
         },
-        value,
+        body: (&value).into(),
     }
     .into()
+}
+
+/// Changes what a document says.
+pub fn edit(object: &mut Object, change: impl FnOnce(&mut Value)) {
+    let mut value = object.body.value();
+    change(&mut value);
+    object.body = (&value).into();
 }
 
 pub fn bare(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> Shared<Object> {

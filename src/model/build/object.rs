@@ -129,7 +129,7 @@ pub(super) fn build_all(
 }
 
 fn from_document(document: &Object) -> ObjectSpec {
-    let mut value = document.value.clone();
+    let mut value = document.body.value();
     if let Some(object) = value.as_object_mut() {
         object.remove("status");
     }

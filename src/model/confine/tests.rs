@@ -109,13 +109,13 @@ fn problem(index: usize) -> Problem {
 }
 
 /// Everything that a stack owns and uses, as text.
-fn form(manifests: &Manifests, stack: &StackId) -> BTreeMap<ObjectKey, Option<Value>> {
+fn form(manifests: &Manifests, stack: &StackId) -> BTreeMap<ObjectKey, Option<Body>> {
     let parts = Parts::of(manifests);
     let index = index(manifests);
     parts
         .own(stack)
         .chain(parts.uses(stack))
-        .map(|key| (key.clone(), value(&index, key).cloned()))
+        .map(|key| (key.clone(), body(&index, key).cloned()))
         .collect()
 }
 

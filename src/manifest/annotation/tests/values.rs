@@ -109,6 +109,7 @@ fn a_health_check_port_is_a_number_a_name_or_the_traffics() {
             .health_check_port
             .unwrap()
             .value
+            .clone()
             .unwrap()
     };
     assert_eq!(port("traffic-port"), HealthCheckPort::TrafficPort);
@@ -139,7 +140,7 @@ fn listen_ports_are_what_the_controller_takes() {
         let (options, _) = read("listen-ports", text);
         let setting = options.listener.listen_ports.unwrap();
         assert_eq!(setting.text, text);
-        let ports = setting.value.unwrap().into_iter();
+        let ports = setting.value.clone().unwrap().into_iter();
         ports
             .map(|ListenPort { port, protocol }| (port, protocol))
             .collect::<Vec<_>>()
@@ -207,6 +208,7 @@ fn mutual_tls_is_checked_entry_by_entry() {
         .mutual_authentication
         .unwrap()
         .value
+        .clone()
         .unwrap();
     assert_eq!(ports[&443].mode, MutualMode::Off);
     assert_eq!(ports[&8443].trust_store.as_deref(), Some("ts"));
@@ -662,7 +664,7 @@ fn under_lbcs_checks_a_bad_value_waits_for_whoever_asks() {
     assert_eq!(found, [""; 0]);
     let setting = options.load_balancer.scheme.unwrap();
     assert_eq!(setting.text, "public");
-    let problem = setting.value.unwrap_err();
+    let problem = setting.value.clone().unwrap_err();
     assert_eq!(
         problem.hint.as_deref(),
         Some("it is internal or internet-facing")

@@ -125,7 +125,9 @@ fn what_the_server_fills_in_is_not_sent() {
 fn an_object_is_kept_where_pruning_is_disabled() {
     let with = |value: &str| {
         let mut document = bare("v1", "ConfigMap", Some("default"), "x");
-        document.value["metadata"]["annotations"] = json!({ "albsync.dev/prune": value });
+        edit(&mut document, |it| {
+            it["metadata"]["annotations"] = json!({ "albsync.dev/prune": value });
+        });
         built(vec![document], Vec::new()).value.objects[0].keep
     };
     assert!(with("disabled"));
@@ -297,7 +299,9 @@ fn other_objects_wait_for_no_role() {
 #[test]
 fn pods_without_an_account_run_under_the_default_one() {
     let mut workload = deployment("web", "x");
-    workload.value["spec"]["template"]["spec"] = json!({});
+    edit(&mut workload, |it| {
+        it["spec"]["template"]["spec"] = json!({})
+    });
     let result = built(vec![workload], vec![account("default")]);
     assert_eq!(
         find(&result, "Deployment", "web").after,

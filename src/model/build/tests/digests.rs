@@ -109,7 +109,7 @@ fn a_change_changes_its_stack_alone() {
         [StackId::Role("default/app1".into())]
     );
     assert_eq!(
-        changed(&|it, _| it.objects[0].value["spec"] = json!({"a": 1})),
+        changed(&|it, _| edit(&mut it.objects[0], |it| it["spec"] = json!({"a": 1}))),
         [StackId::Cluster]
     );
 }

@@ -50,7 +50,7 @@ fn add_doubles(manifests: &mut Manifests) {
     manifests.classes.push(class);
     let mut object = bare("v1", "Service", Some("default"), "app1");
     object.origin = at(540);
-    object.value["spec"] = json!({ "other": true });
+    edit(&mut object, |it| it["spec"] = json!({ "other": true }));
     manifests.objects.push(object);
 }
 
