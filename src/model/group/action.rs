@@ -54,7 +54,8 @@ struct Target<'a> {
 #[derive(Debug)]
 enum To<'a> {
     Arn(&'a str),
-    Name(&'a str),
+    /// With the place that names it.
+    Name(&'a str, &'a Origin),
     Service {
         service: ServiceRef,
         view: View<'a>,
@@ -198,7 +199,7 @@ fn forward<'a>(
     for Tuple { to, weight } in tuples {
         let to = match to {
             Points::Arn(arn) => To::Arn(arn),
-            Points::Name(name) => To::Name(name),
+            Points::Name(name) => To::Name(name, origin),
             Points::Service { name, port } => {
                 let service = ServiceRef {
                     namespace: member.ingress.namespace.clone(),
@@ -364,7 +365,7 @@ fn answer(
     for Target { to, weight } in targets {
         let target_group = match to {
             To::Arn(arn) => Ok(TargetGroupRef::Arn((*arn).to_owned())),
-            To::Name(name) => named(task, member, name, enhanced.origin),
+            To::Name(name, origin) => named(task, member, name, origin),
             To::Service {
                 service,
                 view,
@@ -412,7 +413,7 @@ fn named(
     let mut problem = Problem::new(
         codes::BAD_BACKEND,
         origin.clone(),
-        format!("there is no single target group named \"{name}\""),
+        format!("targetGroupName is \"{name}\", and there is no single target group of that name"),
     )
     .of(object);
     problem.hint = did_you_mean(name, known.iter().map(|known| known.name.as_str()));

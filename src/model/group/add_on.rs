@@ -83,7 +83,10 @@ fn by_name(input: &Input<'_>, name: &Given<'_, String>, report: &Report<'_>) -> 
     let mut problem = Problem::new(
         codes::ADD_ON,
         name.origin.clone(),
-        format!("there is no regional web ACL \"{}\"", name.value),
+        format!(
+            "wafv2-acl-name is \"{}\", and there is no regional web ACL of that name",
+            name.value
+        ),
     )
     .of(object);
     problem.hint = did_you_mean(&name.value, names);

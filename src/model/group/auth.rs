@@ -242,7 +242,7 @@ fn check_secret(
             };
             return refuse(
                 format!(
-                    "Secret `{name}` is neither in git nor in the cluster, in namespace `{namespace}`"
+                    "auth-idp-oidc names Secret `{name}`, which is neither in git nor in the cluster, in namespace `{namespace}`"
                 ),
                 &hint,
             );
@@ -251,20 +251,22 @@ fn check_secret(
     let label = &input.settings.flags.required_secrets_label;
     if !has_label(labels, label) {
         return refuse(
-            format!("Secret `{name}` lacks the label {label}, which Secrets for sign-in need"),
+            format!(
+                "auth-idp-oidc names Secret `{name}`, which lacks the label {label} that Secrets for sign-in need"
+            ),
             "add the label to the Secret",
         );
     }
     let has = |key: &str| keys.contains(key);
     if !CLIENT_ID.iter().any(|key| has(key)) {
         return refuse(
-            format!("Secret `{name}` has no key clientID"),
+            format!("auth-idp-oidc names Secret `{name}`, which has no key clientID"),
             "add the client's id under clientID",
         );
     }
     if !has(CLIENT_SECRET) {
         return refuse(
-            format!("Secret `{name}` has no key {CLIENT_SECRET}"),
+            format!("auth-idp-oidc names Secret `{name}`, which has no key {CLIENT_SECRET}"),
             "add the client's secret under clientSecret",
         );
     }

@@ -77,7 +77,7 @@ pub fn request(
             Problem::new(
                 codes::CERTIFICATE,
                 setting.origin.clone(),
-                "a certificate is asked for, and the Ingress has no host",
+                "create-acm-cert is true, and the Ingress has no host to ask a certificate for",
             )
             .of(member.object())
             .hint("name a host in spec.rules or spec.tls"),

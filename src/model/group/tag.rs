@@ -206,7 +206,7 @@ fn refuse_managed_elsewhere(
             Problem::new(
                 codes::BAD_ANNOTATION,
                 (*origin).clone(),
-                format!("the tag \"{key}\" is managed elsewhere"),
+                format!("tags cannot hold \"{key}\", which is managed elsewhere"),
             )
             .of(member.object())
             .hint("the configuration lists it under externalManagedTags; leave it out here"),

@@ -213,7 +213,7 @@ impl<'t, 'a> TargetGroups<'t, 'a> {
         if target_type == TargetType::Ip && !self.input.settings.gates.enable_ip_target_type {
             return from.refuse(
                 origin,
-                "target type ip is switched off by the feature gate EnableIPTargetType",
+                "target-type cannot be \"ip\": the feature gate EnableIPTargetType is closed",
                 "use instance, or open the gate",
             );
         }

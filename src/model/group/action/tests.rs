@@ -131,7 +131,9 @@ fn target_groups_are_found_by_name() {
     );
     assert_eq!(
         world(named.clone()).refusals(),
-        ["bad-backend: there is no single target group named \"mine\""]
+        [
+            "bad-backend: targetGroupName is \"mine\", and there is no single target group of that name"
+        ]
     );
     let unread = world(named).fact("targetGroups", Value::Null);
     assert_eq!(

@@ -43,7 +43,7 @@ fn a_web_acl_that_is_not_there_is_told_with_what_is_near() {
     assert_eq!(
         told,
         [(
-            "there is no regional web ACL \"edge-rule\"",
+            "wafv2-acl-name is \"edge-rule\", and there is no regional web ACL of that name",
             Some("did you mean \"edge-rules\"?")
         )]
     );

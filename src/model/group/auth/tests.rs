@@ -60,11 +60,11 @@ fn a_clients_id_and_secret_are_asked_for_by_presence() {
     for (keys, said) in [
         (
             json!({"clientSecret": "s"}),
-            "auth: Secret `oidc` has no key clientID",
+            "auth: auth-idp-oidc names Secret `oidc`, which has no key clientID",
         ),
         (
             json!({"clientID": "i"}),
-            "auth: Secret `oidc` has no key clientSecret",
+            "auth: auth-idp-oidc names Secret `oidc`, which has no key clientSecret",
         ),
     ] {
         assert_eq!(oidc().with(secret(keys)).refusals(), [said]);
@@ -76,7 +76,9 @@ fn a_clients_id_and_secret_are_asked_for_by_presence() {
     let absent = oidc().fact("secrets", json!({}));
     assert_eq!(
         absent.refusals(),
-        ["auth: Secret `oidc` is neither in git nor in the cluster, in namespace `default`"]
+        [
+            "auth: auth-idp-oidc names Secret `oidc`, which is neither in git nor in the cluster, in namespace `default`"
+        ]
     );
     let hint = |world: World| -> Option<String> {
         let (_, problems) = world.outcome();
@@ -104,7 +106,9 @@ fn a_clients_id_and_secret_are_asked_for_by_presence() {
     labelled.settings.flags.required_secrets_label = "a=c".to_owned();
     assert_eq!(
         labelled.refusals(),
-        ["auth: Secret `oidc` lacks the label a=c, which Secrets for sign-in need"]
+        [
+            "auth: auth-idp-oidc names Secret `oidc`, which lacks the label a=c that Secrets for sign-in need"
+        ]
     );
 }
 

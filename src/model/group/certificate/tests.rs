@@ -153,6 +153,6 @@ fn without_the_gate_a_host_or_a_boolean_none_is_asked_for() {
     assert!(text.group().certificates.is_empty());
     let mut hostless = World::new().ingress("web", json!({"create-acm-cert": "true"}), plain());
     hostless.settings.gates.enable_certificate_management = true;
-    let wanted = "certificate: a certificate is asked for, and the Ingress has no host";
+    let wanted = "certificate: create-acm-cert is true, and the Ingress has no host to ask a certificate for";
     assert_eq!(hostless.refusals(), [wanted]);
 }

@@ -314,7 +314,7 @@ fn tags_that_others_manage_are_refused() {
     let said = problems(&world);
     assert!(
         said.iter()
-            .any(|it| it.message == "the tag \"owner\" is managed elsewhere"),
+            .any(|it| it.message == "tags cannot hold \"owner\", which is managed elsewhere"),
         "{said:?}"
     );
 }

@@ -258,7 +258,7 @@ fn ip_targets_can_be_switched_off() {
     world.settings.gates.enable_ip_target_type = false;
     let said = world.refusals();
     assert!(
-        said[0].starts_with("target-group: target type ip is switched off"),
+        said[0].starts_with("target-group: target-type cannot be \"ip\""),
         "{said:?}"
     );
 }
