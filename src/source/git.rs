@@ -5,7 +5,8 @@
 //! ref last: killed anywhere, the last good commit stays readable (gitops S8).
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     io::Write,
     os::unix::fs::DirBuilderExt,
@@ -23,6 +24,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Commit, History, Snapshot, Source, SourceError,
+    snapshot::File,
     walk::{self, Entry, Kind, Listing, MAX_FILE_BYTES, Tree},
 };
 use crate::{
@@ -58,6 +60,8 @@ pub struct Mirror {
     fetching: Mutex<()>,
     /// Held for reading while objects are read, for writing while packs are replaced.
     packs: RwLock<()>,
+    /// The files of the snapshot before, which the next one holds too but for what changed.
+    blobs: Mutex<Blobs>,
 }
 
 impl Mirror {
@@ -103,6 +107,7 @@ impl Mirror {
             suspect: AtomicBool::default(),
             fetching: Mutex::default(),
             packs: RwLock::default(),
+            blobs: Mutex::default(),
         })
     }
 
@@ -234,13 +239,16 @@ impl Source for Mirror {
     ) -> Result<Snapshot, SourceError> {
         let commit = self.commit(revision)?;
         let opened = self.opened()?;
-        let files = files(&opened.repository, revision, &self.paths, named);
+        let before = Blobs::clone(&self.blobs.lock().unwrap_or_else(PoisonError::into_inner));
+        let files = files(&opened.repository, revision, (&self.paths, named), before);
+        let (files, blobs) = files.inspect_err(|error| {
+            if matches!(error, SourceError::Corrupt { .. }) {
+                self.suspect.store(true, Ordering::SeqCst);
+            }
+        })?;
+        *self.blobs.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(blobs);
         Ok(Snapshot {
-            files: files.inspect_err(|error| {
-                if matches!(error, SourceError::Corrupt { .. }) {
-                    self.suspect.store(true, Ordering::SeqCst);
-                }
-            })?,
+            files,
             commit: Some(commit),
         })
     }
@@ -392,7 +400,7 @@ pub fn read_commit(
         })?;
     let revision = resolve(&repository, text)?;
     Ok(Snapshot {
-        files: files(&repository, &revision, paths, named)?,
+        files: files(&repository, &revision, (paths, named), Blobs::default())?.0,
         commit: None,
     })
 }
@@ -408,19 +416,23 @@ fn resolve(repository: &Repository, text: &str) -> Result<Revision, SourceError>
     Ok(Revision::new(commit.id().to_string()))
 }
 
+/// The files of a commit by their paths, and by what they hold.
 fn files(
     repository: &Repository,
     revision: &Revision,
-    paths: &[RepoPath],
-    named: &BTreeSet<RepoPath>,
-) -> Result<BTreeMap<RepoPath, super::snapshot::File>, SourceError> {
+    (paths, named): (&[RepoPath], &BTreeSet<RepoPath>),
+    before: Blobs,
+) -> Result<(BTreeMap<RepoPath, File>, HashMap<Oid, File>), SourceError> {
     let tree = CommitTree {
         root: find_commit(repository, revision)?.tree_id(),
         odb: repository.odb().map_err(|error| damaged(&error))?,
         repository,
         revision,
+        before,
+        read: RefCell::default(),
     };
-    walk::collect(&tree, paths, named)
+    let files = walk::collect(&tree, paths, named)?;
+    Ok((files, tree.read.into_inner()))
 }
 
 fn find_commit<'r>(
@@ -466,7 +478,12 @@ struct CommitTree<'a> {
     odb: git2::Odb<'a>,
     root: Oid,
     revision: &'a Revision,
+    before: Blobs,
+    read: RefCell<HashMap<Oid, File>>,
 }
+
+/// Files by their object ids, which tell what they hold.
+type Blobs = Arc<HashMap<Oid, File>>;
 
 impl Tree for CommitTree<'_> {
     type Node = Oid;
@@ -495,6 +512,9 @@ impl Tree for CommitTree<'_> {
     }
 
     fn size(&self, file: &Oid, _path: &RepoPath) -> Result<u64, SourceError> {
+        if let Some(file) = self.before.get(file) {
+            return Ok(file.len() as u64);
+        }
         self.odb
             .read_header(*file)
             .map(|(size, _)| size as u64)
@@ -512,6 +532,16 @@ impl Tree for CommitTree<'_> {
             .find_blob(entry.node)
             .map(|blob| blob.content().to_owned())
             .map_err(|error| damaged(&error))
+    }
+
+    fn file(&self, entry: &Entry<Oid>, path: &RepoPath) -> Result<File, SourceError> {
+        let mut known = self.read.borrow_mut();
+        let file = match known.get(&entry.node).or(self.before.get(&entry.node)) {
+            Some(file) => file.clone(),
+            None => File::from(self.read(entry, path)?),
+        };
+        known.insert(entry.node, file.clone());
+        Ok(file)
     }
 
     fn revision(&self) -> Option<Revision> {

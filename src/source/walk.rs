@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Refusal, SourceError};
+use super::{Refusal, SourceError, snapshot::File};
 use crate::id::{RepoPath, Revision};
 
 /// Files of one commit (gitops Q2).
@@ -63,6 +63,10 @@ pub(super) trait Tree {
     fn size(&self, file: &Self::Node, path: &RepoPath) -> Result<u64, SourceError>;
     /// Content of a file, at most one byte more than [`MAX_FILE_BYTES`]; of a link, where it leads.
     fn read(&self, entry: &Entry<Self::Node>, path: &RepoPath) -> Result<Vec<u8>, SourceError>;
+    /// The same of a file; one that was read before need not be read again.
+    fn file(&self, entry: &Entry<Self::Node>, path: &RepoPath) -> Result<File, SourceError> {
+        self.read(entry, path).map(File::from)
+    }
     /// The commit that it is, for messages.
     fn revision(&self) -> Option<Revision>;
 }
@@ -73,7 +77,7 @@ pub(super) fn collect<T: Tree>(
     tree: &T,
     watched: &[RepoPath],
     named: &BTreeSet<RepoPath>,
-) -> Result<BTreeMap<RepoPath, super::snapshot::File>, SourceError> {
+) -> Result<BTreeMap<RepoPath, File>, SourceError> {
     let mut walk = Walk {
         tree,
         watched,
@@ -112,7 +116,7 @@ fn is_root(path: &RepoPath) -> bool {
 struct Walk<'a, T> {
     tree: &'a T,
     watched: &'a [RepoPath],
-    files: BTreeMap<RepoPath, super::snapshot::File>,
+    files: BTreeMap<RepoPath, File>,
     bytes: u64,
     entries: usize,
 }
@@ -240,7 +244,7 @@ impl<T: Tree> Walk<'_, T> {
             ));
         }
         self.fits(path, self.tree.size(&entry.node, path)?)?;
-        let content = self.tree.read(entry, path)?;
+        let content = self.tree.file(entry, path)?;
         // Again, since a file on disk may have grown meanwhile.
         self.fits(path, content.len() as u64)?;
         if content.len() <= MAX_POINTER_BYTES && content.starts_with(LFS_POINTER) {
@@ -251,7 +255,7 @@ impl<T: Tree> Walk<'_, T> {
             ));
         }
         self.bytes += content.len() as u64;
-        self.files.insert(path.clone(), content.into());
+        self.files.insert(path.clone(), content);
         Ok(())
     }
 

@@ -199,6 +199,29 @@ fn manifests_under_the_watched_paths_are_read_and_nothing_else() {
 }
 
 #[test]
+fn after_a_commit_only_the_files_that_it_changes_are_read() {
+    let bench = Bench::new();
+    let first = bench.commit("1", &[("a.yaml", FILE, b"a"), ("b.yaml", FILE, b"b")]);
+    let second = bench.commit(
+        "2",
+        &[
+            ("a.yaml", FILE, b"a"),
+            ("b.yaml", FILE, b"B"),
+            ("c.yaml", FILE, b"a"),
+        ],
+    );
+    let mirror = bench.open();
+    mirror.fetch().unwrap();
+    let first = mirror.snapshot(&first, &named(&[])).unwrap().files;
+    let second = mirror.snapshot(&second, &named(&[])).unwrap().files;
+    let [a, b, c] = ["a.yaml", "b.yaml", "c.yaml"].map(RepoPath::from);
+    assert!(second[&a].is(&first[&a]));
+    assert!(second[&c].is(&first[&a]));
+    assert_eq!(&*second[&b], b"B");
+    assert_eq!(&*first[&b], b"b");
+}
+
+#[test]
 fn the_whole_repository_is_a_dot() {
     let bench = Bench::new();
     let revision = bench.commit("c", &[("x.yaml", FILE, b"1"), ("a/y.yaml", FILE, b"1")]);
