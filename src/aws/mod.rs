@@ -145,7 +145,7 @@ pub trait ElbWrite: ElbRead {
 pub enum GroupQuery {
     /// Those of these ids that exist.
     Ids(Vec<SecurityGroupId>),
-    /// In the VPC, bearing all of these tags; a value of `None` means any.
+    /// In the VPC, bearing all of these tags; a value of `None` means any, and wildcards in one count (`model::glob`).
     Tags(BTreeMap<String, Option<String>>),
     /// In the VPC, with this name.
     Name(String),

@@ -11,6 +11,7 @@ pub mod digest;
 pub mod elb;
 pub mod elsewhere;
 pub mod facts;
+pub mod glob;
 pub mod grounds;
 pub mod group;
 pub mod iam;

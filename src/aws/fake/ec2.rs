@@ -11,6 +11,7 @@ use crate::{
     model::{
         desired::Ref,
         facts::{Subnet, Vpc},
+        glob,
         net::{Permission, PermissionSource, SecurityGroup, SecurityGroupSpec, Tags},
     },
 };
@@ -72,10 +73,11 @@ fn matches(query: &GroupQuery, group: &SecurityGroup) -> bool {
     match query {
         GroupQuery::Ids(ids) => ids.contains(&group.id),
         GroupQuery::Tags(tags) => tags.iter().all(|(key, value)| {
-            group
-                .tags
-                .get(key)
-                .is_some_and(|found| value.as_ref().is_none_or(|value| value == found))
+            group.tags.get(key).is_some_and(|found| {
+                value
+                    .as_ref()
+                    .is_none_or(|value| glob::matches(value, found))
+            })
         }),
         GroupQuery::Name(name) => group.name == *name,
     }

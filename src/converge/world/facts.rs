@@ -137,7 +137,7 @@ async fn aws_facts(cx: &Context, needs: &Needs, instances: BTreeSet<String>) -> 
             && (kept.needs.routes || !needs.routes)
             && instances.is_subset(&kept.instances)
             && needs.schemes.is_subset(&kept.needs.schemes)
-            && needs.finds_all_names(&kept.facts)
+            && needs.finds_all_names(&kept.needs, &kept.facts)
         {
             return (kept.facts.clone(), Vec::new());
         }

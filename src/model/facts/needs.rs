@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Facts;
+use super::{Facts, SecurityGroupFact};
 use crate::{
     manifest::{
         Ingress, Manifests,
@@ -16,7 +16,7 @@ use crate::{
         },
         ingress::{CONTROLLER, IngressClassParams, IngressClassParamsSpec},
     },
-    model::settings::Settings,
+    model::{glob, settings::Settings},
 };
 
 mod many;
@@ -216,19 +216,26 @@ impl Needs {
         }
     }
 
-    /// Whether everything that the manifests name is among what was looked up: of a name that is missing, it may have
-    /// come since.
-    pub fn finds_all_names(&self, facts: &Facts) -> bool {
+    /// Whether everything that the manifests name is among what was looked up for these needs: of a name that is missing, it
+    /// may have come since. A security group's name may have wildcards, so all of it is known only where it was asked for.
+    pub fn finds_all_names(&self, asked: &Needs, facts: &Facts) -> bool {
         let groups = facts.security_groups.as_deref().unwrap_or_default();
         let subnets = facts.subnets.as_deref().unwrap_or_default();
         let names = match &self.security_groups {
             Selection::Named(names) => names,
             Selection::All => return false,
         };
-        let has_group = |name: &String| {
-            groups
-                .iter()
-                .any(|group| group.id.as_str() == name || group.tags.get(NAME_TAG) == Some(name))
+        let was_asked = |name: &String| match &asked.security_groups {
+            Selection::Named(names) => names.contains(name),
+            Selection::All => true,
+        };
+        let takes = |name: &str, group: &SecurityGroupFact| {
+            let tag = group.tags.get(NAME_TAG);
+            tag.is_some_and(|tag| glob::matches(name, tag))
+        };
+        let has_group = |name: &String| match is_group_id(name) {
+            true => groups.iter().any(|group| group.id.as_str() == name),
+            false => was_asked(name) && groups.iter().any(|group| takes(name, group)),
         };
         let has_subnet = |name: &String| {
             subnets

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     id::SecurityGroupId,
     manifest::annotation::PREFIX,
-    model::tags,
+    model::{facts::SecurityGroupFact, glob, tags},
     problem::{Problem, codes, nearest::did_you_mean},
 };
 
@@ -152,7 +152,8 @@ pub(super) fn shared_group(input: &Input<'_>) -> SecurityGroupRef {
     SecurityGroupRef::Backend(found)
 }
 
-/// Ids and `Name` tags to groups: ids come first, each kind in the order in which AWS lists it.
+/// Ids and `Name` tags to groups: ids come first, each kind in the order in which AWS lists it. LBC asks EC2 for all names
+/// in one filter, where wildcards count, and then only compares how many different names it asked for and found.
 pub(super) fn resolve(
     input: &Input<'_>,
     what: &str,
@@ -190,24 +191,39 @@ pub(super) fn resolve(
             refuse(format!("{what} names the security group {id} twice"), None);
         }
     }
-    let name_of =
-        |group: &'_ crate::model::facts::SecurityGroupFact| group.tags.get(NAME_TAG).cloned();
-    for name in names.iter().copied().collect::<BTreeSet<_>>() {
-        if !known
-            .iter()
-            .any(|group| name_of(group).as_deref() == Some(name))
-        {
-            let tagged: BTreeSet<String> = known.iter().filter_map(name_of).collect();
-            refuse(
-                format!(
-                    "no security group of the VPC is named \"{name}\" by its tag {NAME_TAG}, which {what} wants"
-                ),
-                did_you_mean(
-                    name,
-                    tagged.iter().map(String::as_str).collect::<BTreeSet<_>>(),
-                ),
-            );
-        }
+    let asked: BTreeSet<&str> = names.into_iter().collect();
+    let is_asked = |name: &str| asked.iter().any(|asked| glob::matches(asked, name));
+    let tagged: BTreeSet<&str> = known.iter().filter_map(name_of).collect();
+    let found: BTreeSet<&str> = tagged.iter().copied().filter(|it| is_asked(it)).collect();
+    let is_counted = found.len() == asked.len();
+    let mut absent = asked.clone();
+    absent.retain(|asked| !found.iter().any(|name| glob::matches(asked, name)));
+    if is_counted && report.is_lbc() {
+        absent.clear();
+    }
+    for name in &absent {
+        refuse(
+            format!(
+                "no security group of the VPC is named \"{name}\" by its tag {NAME_TAG}, which {what} wants"
+            ),
+            did_you_mean(name, tagged.iter().copied()),
+        );
+    }
+    if absent.is_empty() && !is_counted {
+        let found: Vec<&str> = found.into_iter().collect();
+        refuse(
+            format!(
+                "{what} cannot be \"{}\": different names asked for: {}, found by the tag {NAME_TAG}: {} (\"{}\")",
+                named.text,
+                asked.len(),
+                found.len(),
+                found.join("\", \"")
+            ),
+            Some(
+                "`*` and `?` are wildcards, and as many names are found as are asked for; spell them out, or give ids"
+                    .to_owned(),
+            ),
+        );
     }
     if let Some(refused) = refused {
         return refused;
@@ -217,11 +233,15 @@ pub(super) fn resolve(
         .filter(|group| ids.contains(&group.id.as_str()));
     let by_name = known
         .iter()
-        .filter(|group| name_of(group).is_some_and(|name| names.contains(&name.as_str())));
+        .filter(|group| name_of(group).is_some_and(is_asked));
     Ok(by_id
         .chain(by_name)
         .map(|group| SecurityGroupRef::Id(group.id.clone()))
         .collect())
+}
+
+fn name_of(group: &SecurityGroupFact) -> Option<&str> {
+    group.tags.get(NAME_TAG).map(String::as_str)
 }
 
 fn managed(

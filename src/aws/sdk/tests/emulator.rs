@@ -185,14 +185,12 @@ async fn security_groups_live_their_whole_life() {
     assert_eq!(read().await.tags, Tags::from([("a".into(), "1".into())]));
     let by_name = GroupQuery::Name(name.clone());
     assert_eq!(sdk.security_groups(&by_name).await.unwrap().len(), 1);
-    let by_tags = GroupQuery::Tags([("a".to_owned(), Some("1".to_owned()))].into());
-    assert!(
-        sdk.security_groups(&by_tags)
-            .await
-            .unwrap()
-            .iter()
-            .any(|live| live.id == id)
-    );
+    // Wildcards in a value count, unless a backslash stands before them.
+    for (value, is_found) in [("1", true), ("*", true), ("?", true), (r"\?", false)] {
+        let by_tags = GroupQuery::Tags([("a".to_owned(), Some(value.to_owned()))].into());
+        let found = sdk.security_groups(&by_tags).await.unwrap();
+        assert_eq!(found.iter().any(|live| live.id == id), is_found, "{value}");
+    }
 
     sdk.delete_security_group(&id).await.unwrap();
     sdk.delete_security_group(&other).await.unwrap();

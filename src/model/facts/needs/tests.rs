@@ -379,9 +379,29 @@ fn a_name_that_was_not_there_is_looked_up_again() {
         }]),
         ..Facts::default()
     };
-    assert!(needs.finds_all_names(&facts));
+    assert!(needs.finds_all_names(&needs, &facts));
     facts.security_groups.as_mut().unwrap().pop();
-    assert!(!needs.finds_all_names(&facts));
+    assert!(!needs.finds_all_names(&needs, &facts));
+}
+
+#[test]
+fn a_name_with_wildcards_is_known_once_it_was_asked_for() {
+    let by_id = annotated(&[("security-groups", "sg-1")]);
+    let by_name = annotated(&[("security-groups", "edge-*")]);
+    let mut facts = Facts {
+        security_groups: Some(vec![SecurityGroupFact {
+            id: "sg-1".into(),
+            name: String::new(),
+            tags: [("Name".to_owned(), "edge-a".to_owned())].into(),
+        }]),
+        ..Facts::default()
+    };
+    // The one that is known fits, but nobody asked for others.
+    assert!(!by_name.finds_all_names(&by_id, &facts));
+    assert!(by_name.finds_all_names(&by_name, &facts));
+    assert!(by_name.finds_all_names(&Needs::everything(&Settings::offline()), &facts));
+    facts.security_groups = Some(Vec::new());
+    assert!(!by_name.finds_all_names(&by_name, &facts));
 }
 
 #[test]

@@ -114,6 +114,67 @@ fn groups_that_do_not_exist_are_all_told() {
     );
 }
 
+/// What a list comes to among groups of which two have these names.
+fn named(list: &str) -> World {
+    World::new()
+        .ingress("web", json!({"security-groups": list}), plain())
+        .fact(
+            "securityGroups",
+            json!([
+                {"id": "sg-9", "tags": {"Name": "edge-sg"}},
+                {"id": "sg-2", "tags": {"Name": "other-sg"}},
+                {"id": "sg-3", "tags": {"Name": "other-sg"}},
+                {"id": "sg-4", "tags": {"Name": "star*"}},
+                {"id": "sg-5", "tags": {"name": "edge-no"}},
+            ]),
+        )
+}
+
+#[test]
+fn names_have_wildcards_as_ec2s_filters_do() {
+    let taken = |list: &str| named(list).group().load_balancer.security_groups;
+    assert_eq!(taken("edge-*"), [id("sg-9")]);
+    assert_eq!(taken("ed?e-sg"), [id("sg-9")]);
+    assert_eq!(taken("edge-sg,*-sg"), [id("sg-9"), id("sg-2"), id("sg-3")]);
+    assert_eq!(taken("other-*, edge-*").len(), 3);
+    assert_eq!(taken(r"star\*"), [id("sg-4")]);
+    assert_eq!(taken("star*,sg-5"), [id("sg-5"), id("sg-4")]);
+}
+
+#[test]
+fn as_many_names_are_found_as_are_asked_for() {
+    for (list, counts) in [
+        (
+            "*-sg",
+            "1, found by the tag Name: 2 (\"edge-sg\", \"other-sg\")",
+        ),
+        (
+            "edge-sg,edge-*",
+            "2, found by the tag Name: 1 (\"edge-sg\")",
+        ),
+    ] {
+        let said = format!(
+            "network: security-groups cannot be \"{list}\": different names asked for: {counts}"
+        );
+        assert_eq!(named(list).refusals(), [said.as_str()]);
+        assert_eq!(named(list).lbc().refusals(), [said.as_str()]);
+    }
+    let absent = |name: &str| {
+        format!(
+            "network: no security group of the VPC is named \"{name}\" by its tag Name, which security-groups wants"
+        )
+    };
+    assert_eq!(named("EDGE-*").lbc().refusals(), [absent("EDGE-*")]);
+    assert_eq!(named(r"edge\*").lbc().refusals(), [absent(r"edge\*")]);
+    // LBC does nothing but count, so one that takes two makes up for one that takes none.
+    let made_up = named("*-sg,nobody");
+    assert_eq!(made_up.refusals(), [absent("nobody")]);
+    assert_eq!(
+        made_up.lbc().group().load_balancer.security_groups,
+        [id("sg-9"), id("sg-2"), id("sg-3")]
+    );
+}
+
 #[test]
 fn sources_are_sorted_and_ipv6_needs_a_dualstack_balancer() {
     let annotations = json!({

@@ -9,6 +9,7 @@ use crate::{
     model::{
         elb::Scheme,
         facts::Subnet,
+        glob,
         group::{
             build::Built,
             context::{Input, Report},
@@ -68,7 +69,8 @@ pub(super) fn by_role(
     })
 }
 
-/// By the selector of the class's parameters: each key with one of its values. Neither role nor scheme count.
+/// By the selector of the class's parameters: each key with one of its values, which go to EC2 as a filter's. Neither role
+/// nor scheme count.
 pub(super) fn by_tags(
     input: &Input<'_>,
     wanted: Option<&BTreeMap<String, Vec<String>>>,
@@ -80,7 +82,7 @@ pub(super) fn by_tags(
     choose(input, subnets, site, how, report, |subnet| {
         let mut wanted = wanted.into_iter().flatten();
         wanted.find_map(|(key, values)| match subnet.tags.get(key) {
-            Some(value) if values.contains(value) => None,
+            Some(value) if values.iter().any(|wanted| glob::matches(wanted, value)) => None,
             Some(value) => Some(format!("tag {key} is `{value}`")),
             None => Some(format!("no tag {key}")),
         })

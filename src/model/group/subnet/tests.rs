@@ -248,6 +248,15 @@ fn a_selector_of_the_class_looks_at_neither_role_nor_scheme() {
         ["subnet-1", "subnet-3"]
     );
     assert_eq!(by(json!({})), ["subnet-1", "subnet-2", "subnet-3"]);
+    // They are values of EC2's filters, so wildcards count.
+    for (values, chosen) in [
+        (json!(["*"]), &["subnet-1", "subnet-2", "subnet-3"][..]),
+        (json!(["?"]), &["subnet-1", "subnet-2", "subnet-3"]),
+        (json!(["x*", "z"]), &["subnet-2", "subnet-3"]),
+    ] {
+        assert_eq!(by(json!({"tags": {"tier": values}})), chosen);
+    }
+    assert!(reason(&selected(json!({"tags": {"tier": [r"\*"]}}))).contains("found 0"));
     // In the order in which they are listed, whatever the selector's.
     assert_eq!(
         by(json!({"ids": ["subnet-1", "subnet-3"]})),

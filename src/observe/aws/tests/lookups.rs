@@ -74,10 +74,21 @@ async fn security_groups_that_users_name_are_found_by_id_and_by_name() {
     assert_eq!(ids(found), ["sg-edge", "sg-edge2", "sg-nodes", "sg-x"]);
     // Ids in one call, and one for each name.
     assert_eq!(calls(&account)["DescribeSecurityGroups"], 3);
+    account.edit(|state| {
+        let mut other = state.security_groups[&SecurityGroupId::from("sg-edge2")].clone();
+        other.id = SecurityGroupId::from("sg-edge3");
+        other.tags = Tags::from([("Name".to_owned(), "edge-b".to_owned())]);
+        state.security_groups.insert(other.id.clone(), other);
+    });
+    wanted.needs.security_groups = Selection::Named(["edge?*".to_owned()].into());
+    assert_eq!(
+        ids(facts(&account, &wanted).await.0),
+        ["sg-edge3", "sg-nodes"]
+    );
     account.forget_calls();
     wanted.needs.security_groups = Selection::All;
     let (found, _) = facts(&account, &wanted).await;
-    assert_eq!(ids(found).len(), 4);
+    assert_eq!(ids(found).len(), 5);
     assert_eq!(calls(&account)["DescribeSecurityGroups"], 1);
 }
 
