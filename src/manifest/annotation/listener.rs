@@ -96,10 +96,9 @@ fn checked(index: usize, entry: Entry) -> Result<MutualAuthentication, String> {
             ));
         }
     };
+    // An empty trust store is none to LBC; an empty word of the other is one.
     let trust_store = entry.trust_store.filter(|name| !name.is_empty());
-    let advertise = entry
-        .advertise_trust_store_ca_names
-        .filter(|word| !word.is_empty());
+    let advertise = entry.advertise_trust_store_ca_names;
     if mode == MutualMode::Verify {
         if trust_store.is_none() {
             return Err(format!(

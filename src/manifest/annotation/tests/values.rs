@@ -213,6 +213,12 @@ fn mutual_tls_is_checked_entry_by_entry() {
     assert_eq!(ports[&443].mode, MutualMode::Off);
     assert_eq!(ports[&8443].trust_store.as_deref(), Some("ts"));
     assert_eq!(ports[&8443].ignore_client_certificate_expiry, None);
+    for nothing in [r#""advertiseTrustStoreCaNames":null"#, r#""trustStore":"""#] {
+        good(
+            "mutual-authentication",
+            &format!("[{{\"port\":443,\"mode\":\"off\",{nothing}}}]"),
+        );
+    }
     refused(
         "bad-annotation",
         "mutual-authentication",
@@ -246,6 +252,18 @@ fn mutual_tls_is_checked_entry_by_entry() {
             (
                 r#"[{"port":443,"mode":"verify","trustStore":"x","advertiseTrustStoreCaNames":"ON"}]"#,
                 "[0].advertiseTrustStoreCaNames is on or off, not \"ON\"",
+            ),
+            (
+                r#"[{"port":443,"mode":"verify","trustStore":"x","advertiseTrustStoreCaNames":""}]"#,
+                "[0].advertiseTrustStoreCaNames is on or off, not \"\"",
+            ),
+            (
+                r#"[{"port":443,"mode":"off","advertiseTrustStoreCaNames":""}]"#,
+                "[0].advertiseTrustStoreCaNames goes with the mode verify only",
+            ),
+            (
+                r#"[{"port":443,"mode":"passthrough","advertiseTrustStoreCaNames":""}]"#,
+                "[0].advertiseTrustStoreCaNames goes with the mode verify only",
             ),
         ],
     );
