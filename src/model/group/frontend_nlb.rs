@@ -92,13 +92,7 @@ fn subnets(
     let chosen = subnet::of_nlb(input, group, scheme, is_dualstack, report);
     let what = "frontend-nlb-eip-allocations";
     let allocations = given(group, |options| options.eip_allocations.as_ref(), report)?;
-    let sorted = |list: &Vec<String>| list.iter().cloned().collect::<BTreeSet<_>>();
-    let allocations = agree_by(
-        what,
-        allocations,
-        |a, b| a.len() == b.len() && sorted(a) == sorted(b),
-        report,
-    )?;
+    let allocations = agree_by(what, allocations, subnet::is_same_list, report)?;
     let chosen = chosen?;
     let Some(allocations) = allocations else {
         return Ok(without_addresses(chosen));
@@ -160,11 +154,10 @@ fn security_groups(
     }
 }
 
-/// Compared as a whole. From the first member on that gives some, a member that gives none disagrees, because LBC takes
-/// that for the empty map.
+/// Compared as a whole. From the first member on that gives some, and be they none, a member without the annotation
+/// disagrees: to LBC a missing map equals not even an empty one (ingress-model §8, caveat b).
 fn attributes(group: &GroupInput<'_>, report: &Report<'_>) -> Built<Map> {
     let what = "frontend-nlb-attributes";
-    let nothing = Map::new();
     let mut first: Option<Given<'_, &Map>> = None;
     let mut refused = false;
     for member in &group.members {
@@ -173,19 +166,27 @@ fn attributes(group: &GroupInput<'_>, report: &Report<'_>) -> Built<Map> {
             refused = true;
             continue;
         };
-        let next = Given {
-            value: map.unwrap_or(&nothing),
-            text: setting.map_or("", |setting| setting.text.as_str()),
-            origin: setting.map_or(&member.ingress.origin, |setting| &setting.origin),
-            member: *member,
-        };
-        match (&first, setting) {
+        match (&first, setting.zip(map)) {
             (None, None) => {}
-            (None, Some(_)) => first = Some(next),
-            (Some(first), _) if first.value == next.value => {}
-            (Some(first), _) => {
-                conflict(what, first, &next, report);
+            (Some(first), None) => {
+                missing(what, first, *member, report);
                 refused = true;
+            }
+            (first_given, Some((setting, value))) => {
+                let next = Given {
+                    value,
+                    text: &setting.text,
+                    origin: &setting.origin,
+                    member: *member,
+                };
+                match first_given {
+                    None => first = Some(next),
+                    Some(first) if first.value == next.value => {}
+                    Some(first) => {
+                        conflict(what, first, &next, report);
+                        refused = true;
+                    }
+                }
             }
         }
     }
@@ -208,6 +209,25 @@ fn attributes(group: &GroupInput<'_>, report: &Report<'_>) -> Built<Map> {
         }
         _ => Ok(attributes.value.clone()),
     }
+}
+
+/// Tells that a member does not give what one before it gives.
+fn missing<T>(what: &str, first: &Given<'_, T>, member: MemberInput<'_>, report: &Report<'_>) {
+    let origin = &member.ingress.origin;
+    report.add(
+        Problem::new(
+            codes::GROUP_CONFLICT,
+            origin.clone(),
+            format!(
+                "{what} is missing here and \"{}\" in {}, which shares the balancer",
+                first.text,
+                first.member.object()
+            ),
+        )
+        .of(member.object())
+        .hint("say the same in all, or only in the last of the group's order")
+        .also(first.origin.clone()),
+    );
 }
 
 /// As they are written, without the configured defaults; where nobody gives any, the application balancer's.

@@ -169,12 +169,18 @@ fn same_list<'a>(
     named: Vec<Given<'a, Vec<String>>>,
     report: &Report<'_>,
 ) -> Built<Option<Given<'a, Vec<String>>>> {
-    let sorted = |list: &Vec<String>| {
-        let mut list = list.clone();
+    agree_by(what, named, is_same_list, report)
+}
+
+/// Whether two lists hold the same, each as often, in whatever order.
+#[expect(clippy::ptr_arg, reason = "compares values that members give")]
+pub(super) fn is_same_list(a: &Vec<String>, b: &Vec<String>) -> bool {
+    let sorted = |list: &[String]| {
+        let mut list = list.to_vec();
         list.sort();
         list
     };
-    agree_by(what, named, |a, b| sorted(a) == sorted(b), report)
+    sorted(a) == sorted(b)
 }
 
 /// The selector of the class's parameters. It goes with no annotation of another member, even an equal one.

@@ -162,6 +162,22 @@ fn elastic_addresses_need_a_public_balancer_and_one_for_each_subnet() {
     assert!(
         refusal(&eip("eipalloc-1", "internet-facing")).contains("names 1 addresses for 2 subnets")
     );
+    let of_two = |first: &str, second: &str| {
+        let eip = |text: &str| json!({"frontend-nlb-eip-allocations": text, "frontend-nlb-scheme": "internet-facing", "frontend-nlb-subnets": "subnet-2,subnet-1"});
+        two(eip(first), eip(second))
+    };
+    // Each as often, in whatever order.
+    assert_eq!(
+        of_two("eipalloc-1,eipalloc-2", "eipalloc-2,eipalloc-1").refusals(),
+        [""; 0]
+    );
+    assert!(
+        refusal(&of_two(
+            "eipalloc-1,eipalloc-1,eipalloc-2",
+            "eipalloc-1,eipalloc-2,eipalloc-2"
+        ))
+        .starts_with("group-conflict: frontend-nlb-eip-allocations")
+    );
     assert!(refusal(&eip("", "internal")).contains("is set on an internal balancer"));
     let none = eip("", "internet-facing").warned().0.frontend_nlb;
     assert!(none.is_some_and(|nlb| nlb.subnets.iter().all(|it| it.allocation_id.is_none())));
@@ -178,6 +194,21 @@ fn attributes_are_compared_whole_and_missing_is_not_equal() {
         refusal(&two(attributes(""), attributes("a=b")))
             .starts_with("group-conflict: frontend-nlb-attributes")
     );
+    for set in ["a=b", ""] {
+        assert_eq!(
+            refusal(&two(attributes(set), json!({}))),
+            format!(
+                "group-conflict: frontend-nlb-attributes is missing here and \"{set}\" in Ingress default/a, which shares the balancer"
+            )
+        );
+        assert!(
+            two(attributes(set), attributes(set))
+                .warned()
+                .0
+                .frontend_nlb
+                .is_some()
+        );
+    }
     let later = two(json!({}), attributes("a=b")).warned().0.frontend_nlb;
     assert_eq!(later.map(|nlb| nlb.attributes.len()), Some(1));
     assert!(
