@@ -53,7 +53,7 @@ impl GroupId {
         if !balancer.is_empty() {
             let kept = balancer.len().min(NLB_NAME_KEEPS);
             let kept = balancer.as_bytes().get(..kept).unwrap_or_default();
-            return format!("{}-nlb", String::from_utf8_lossy(kept));
+            return format!("{}-nlb", lossy(kept));
         }
         let hash = hash(&[cluster, &self.to_string(), scheme.as_str()]);
         match self {
@@ -190,6 +190,16 @@ fn hash(parts: &[&str]) -> String {
         hash.0.update(part.as_bytes());
     }
     hash.finish()
+}
+
+/// As Go's JSON writes bytes: one U+FFFD for each that is no part of a whole character.
+fn lossy(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
 }
 
 /// The first `length` ASCII letters and digits; all else is left out.
@@ -343,6 +353,23 @@ mod tests {
             "k8s-default-appawsin-d61ace8-nlb"
         );
         assert_eq!(of("mine"), "mine-nlb");
+        // Cut after the first, the second and the third byte of a character.
+        assert_eq!(
+            of(&format!("{}€", "a".repeat(27))),
+            format!("{}\u{fffd}-nlb", "a".repeat(27))
+        );
+        assert_eq!(
+            of(&format!("{}€", "a".repeat(26))),
+            format!("{}\u{fffd}\u{fffd}-nlb", "a".repeat(26))
+        );
+        assert_eq!(
+            of(&format!("{}🦀", "a".repeat(25))),
+            format!("{}\u{fffd}\u{fffd}\u{fffd}-nlb", "a".repeat(25))
+        );
+        assert_eq!(
+            of(&format!("{}€b", "a".repeat(25))),
+            format!("{}€-nlb", "a".repeat(25))
+        );
         assert_eq!(of(""), "k8s-default-appawsin-d61ace-nlb");
         let explicit = GroupId::Explicit("team-a.shared-edge.prod".into());
         assert_eq!(
