@@ -37,15 +37,20 @@ pub fn path_segment(text: &str) -> Result<(), &'static str> {
 
 /// A label's or annotation's key: `prefix/name` or `name`.
 pub fn qualified(text: &str) -> Result<(), &'static str> {
-    let (prefix, name) = match text.split_once('/') {
-        Some((prefix, name)) => (Some(prefix), name),
-        None => (None, text),
-    };
     // Annotation prefixes are compared in lower case by the API server.
-    let prefix_is_fine =
-        prefix.is_none_or(|prefix| subdomain(&prefix.to_ascii_lowercase()).is_ok());
-    (prefix_is_fine && is_name_part(name)).then_some(()).ok_or(
+    let fine = is_qualified(text, |prefix| {
+        subdomain(&prefix.to_ascii_lowercase()).is_ok()
+    });
+    fine.then_some(()).ok_or(
         "`name` or `prefix/name`: the prefix a DNS name, the name up to 63 letters, digits, `-`, `_` and `.`",
+    )
+}
+
+/// A key of a label selector (Kubernetes' `IsQualifiedName`): capital letters in its prefix are refused.
+pub fn selected(text: &str) -> Result<(), &'static str> {
+    let fine = is_qualified(text, |prefix| subdomain(prefix).is_ok());
+    fine.then_some(()).ok_or(
+        "`name` or `prefix/name`: the prefix a lower-case DNS name, the name up to 63 letters, digits, `-`, `_` and `.`",
     )
 }
 
@@ -94,6 +99,13 @@ fn is_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
+fn is_qualified(text: &str, is_prefix: impl Fn(&str) -> bool) -> bool {
+    match text.split_once('/') {
+        Some((prefix, name)) => is_prefix(prefix) && is_name_part(name),
+        None => is_name_part(text),
+    }
+}
+
 fn is_name_part(text: &str) -> bool {
     let alphanumeric = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
     (1..=63).contains(&text.len())
@@ -117,6 +129,8 @@ mod tests {
         assert!(path_segment("system:node").is_ok() && path_segment("a/b").is_err());
         assert!(qualified("a.example/Name_1").is_ok() && qualified("a.example/").is_err());
         assert!(qualified("a/b/c").is_err() && qualified("plain").is_ok());
+        assert!(qualified("A.example/a").is_ok() && selected("A.example/a").is_err());
+        assert!(selected("a.example/A").is_ok() && selected("a/b/c").is_err());
         assert!(label_value("").is_ok() && label_value("a b").is_err());
         assert!(port("http").is_ok() && port("80").is_err() && port("a--b").is_err());
         assert!(host("*.example.com").is_ok() && host("10.0.0.1").is_err() && host("*").is_err());

@@ -7,6 +7,7 @@ use crate::{
     manifest::{
         Ingress, IngressClass, IngressClassParams, Manifests,
         ingress::{CONTROLLER, LabelSelector},
+        name,
     },
     model::{
         facts::{ClassFact, Facts},
@@ -334,16 +335,19 @@ fn selects(
     }
 }
 
-/// Kubernetes' label selection; an empty selector takes everything.
+/// Kubernetes' label selection; an empty selector takes everything. One bad key, operator or value anywhere makes it no
+/// selector at all (Kubernetes' `LabelSelectorAsSelector`).
 fn matches<'l>(
     selector: &LabelSelector,
     label: impl Fn(&str) -> Option<&'l str>,
 ) -> Result<bool, String> {
-    let mut all = selector
-        .match_labels
-        .iter()
-        .all(|(key, value)| label(key) == Some(value));
+    let mut all = true;
+    for (key, value) in &selector.match_labels {
+        labelled(key, std::slice::from_ref(value))?;
+        all &= label(key) == Some(value);
+    }
     for (key, operator, values) in &selector.match_expressions {
+        labelled(key, values)?;
         let found = label(key);
         let is_among = || found.is_some_and(|found| values.iter().any(|value| value == found));
         let holds = match (operator.as_str(), values.is_empty()) {
@@ -366,6 +370,16 @@ fn matches<'l>(
         all &= holds;
     }
     Ok(all)
+}
+
+/// Whether a label may have that key and these values.
+fn labelled(key: &str, values: &[String]) -> Result<(), String> {
+    name::selected(key).map_err(|expected| format!("the key \"{key}\" is not {expected}"))?;
+    for value in values {
+        name::label_value(value)
+            .map_err(|expected| format!("the value \"{value}\" of \"{key}\" is not {expected}"))?;
+    }
+    Ok(())
 }
 
 /// Of two with one name, which parsing reports, the one that stands first.

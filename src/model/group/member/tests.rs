@@ -153,6 +153,22 @@ fn parameters_have_to_be_there_and_to_take_the_namespace() {
             json!({"matchExpressions": [{"key": "team", "operator": "Has"}]}),
             "bad-class: the namespaceSelector of IngressClassParams `aws` is no selector: operator \"Has\" is none of In, NotIn, Exists, DoesNotExist",
         ),
+        (
+            json!({"matchLabels": {"team": "b", "Shop.example/team": "a"}}),
+            "bad-class: the namespaceSelector of IngressClassParams `aws` is no selector: the key \"Shop.example/team\" is not `name` or `prefix/name`: the prefix a lower-case DNS name, the name up to 63 letters, digits, `-`, `_` and `.`",
+        ),
+        (
+            json!({"matchLabels": {"team": "a b"}}),
+            "bad-class: the namespaceSelector of IngressClassParams `aws` is no selector: the value \"a b\" of \"team\" is not up to 63 letters, digits, `-`, `_` and `.`, first and last a letter or digit",
+        ),
+        (
+            json!({"matchExpressions": [{"key": "team", "operator": "In", "values": ["a", "-b"]}]}),
+            "bad-class: the namespaceSelector of IngressClassParams `aws` is no selector: the value \"-b\" of \"team\" is not up to 63 letters, digits, `-`, `_` and `.`, first and last a letter or digit",
+        ),
+        (
+            json!({"matchLabels": {"team": "a"}, "matchExpressions": [{"key": "my team", "operator": "DoesNotExist"}]}),
+            "bad-class: the namespaceSelector of IngressClassParams `aws` is no selector: the key \"my team\" is not `name` or `prefix/name`: the prefix a lower-case DNS name, the name up to 63 letters, digits, `-`, `_` and `.`",
+        ),
     ] {
         let world = with_selector(selector).lbc();
         assert_eq!(members(&world), [[""; 0]; 0]);
