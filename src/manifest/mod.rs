@@ -46,6 +46,7 @@ pub use ingress::{
 };
 pub use irsa::{IamServiceAccount, ServiceAccount};
 pub use service::{Service, ServicePort, ServiceRef};
+pub use stored::default_class;
 pub use validate::{Check, Ownership, checks, ownership};
 
 /// Which checks hold: ours, or only what LBC's model builder refuses too (decision 14 of the spec).

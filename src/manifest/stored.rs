@@ -63,8 +63,9 @@ pub(super) fn namespace_labels(
 }
 
 /// The class that an Ingress without class and class annotation gets when it is created (admission plugin
-/// `DefaultIngressClass`); with several, which checking refuses, the first by name.
-pub(super) fn default_class<'a>(
+/// `DefaultIngressClass`). Of several, which only strict checks refuse, that plugin takes the newest, and those of one apply
+/// are of one age: then the first by name.
+pub fn default_class<'a>(
     classes: impl IntoIterator<Item = &'a IngressClass>,
 ) -> Option<&'a IngressClass> {
     classes

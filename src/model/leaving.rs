@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{applied::Applied, desired::Desired, facts::Facts};
 use crate::{
-    manifest::{Ingress, Manifests, ingress::NamedBackend},
+    manifest::{self, Ingress, Manifests, ingress::NamedBackend},
     problem::{Located, Origin, Problem, codes},
 };
 
@@ -156,10 +156,9 @@ impl<'a> Leaving<'a> {
     }
 }
 
-/// The class that holds for whoever names none; of several, which is a problem of its own, one.
+/// The class that holds for whoever names none; of git's and the cluster's, which is a problem of its own, git's.
 fn default_class<'a>(manifests: &'a Manifests, facts: &'a Facts) -> Option<&'a str> {
-    let mut in_git = manifests.classes.iter().filter(|class| class.is_default);
-    if let Some(class) = in_git.next() {
+    if let Some(class) = manifest::default_class(&manifests.classes) {
         return Some(&class.name);
     }
     let in_git = |name: &String| manifests.classes.iter().any(|class| class.name == *name);

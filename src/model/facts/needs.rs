@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Facts, SecurityGroupFact};
 use crate::{
     manifest::{
-        Ingress, Manifests,
+        self, Ingress, Manifests,
         annotation::{
             IngressOptions, Setting,
             options::{ForwardTo, RuleAction},
@@ -292,8 +292,7 @@ fn params_by_class<'a>(
 
 /// The class of Ingresses that name none.
 fn default_class<'a>(manifests: &'a Manifests, cluster: &'a Facts) -> Option<&'a str> {
-    let mut in_git = manifests.classes.iter();
-    let of_git = in_git.find(|class| class.is_default);
+    let of_git = manifest::default_class(&manifests.classes);
     let mut live = cluster.ingress_classes.iter().flatten();
     of_git
         .map(|class| class.name.as_str())

@@ -11,7 +11,7 @@ use crate::{
     },
     model::{
         facts::{ClassFact, Facts},
-        settings::Settings,
+        settings::{Checks, Settings},
     },
     problem::{Located, Origin, Problem, codes, nearest::did_you_mean},
     shared::Shared,
@@ -35,7 +35,7 @@ pub enum Class<'a> {
     Undecided,
     /// Its class is wrong, or cannot be told.
     Invalid(Box<Problem>),
-    /// Several classes are the default: the API server would not say which.
+    /// Several classes are the default, and which of them holds cannot be told.
     SeveralDefaults(Box<Problem>),
 }
 
@@ -112,6 +112,8 @@ fn named_class<'a>(ingress: &Ingress, wanted: &Located<String>, whole: &Whole<'a
     }
 }
 
+/// Of several default classes the API server's admission takes one: the newest, and of those of one age the first by name
+/// (`DefaultIngressClass`). Git's own come in one apply, so they are of one age; how old the cluster's are is not known.
 fn default_class<'a>(ingress: &Ingress, whole: &Whole<'a>) -> Class<'a> {
     let in_git = whole.manifests.classes.iter();
     let mut defaults: BTreeMap<&str, Default<'a>> = in_git
@@ -123,7 +125,9 @@ fn default_class<'a>(ingress: &Ingress, whole: &Whole<'a>) -> Class<'a> {
             defaults.insert(name, Default::InCluster(name, class));
         }
     }
-    if defaults.len() > 1 {
+    let mut each = defaults.values();
+    let is_told = whole.settings.checks == Checks::Lbc && each.all(Default::is_in_git);
+    if defaults.len() > 1 && !is_told {
         let names: Vec<_> = defaults.keys().copied().collect();
         return Class::SeveralDefaults(Box::new(
             Problem::new(
@@ -154,6 +158,12 @@ fn default_class<'a>(ingress: &Ingress, whole: &Whole<'a>) -> Class<'a> {
 enum Default<'a> {
     InGit(&'a IngressClass),
     InCluster(&'a str, &'a ClassFact),
+}
+
+impl Default<'_> {
+    fn is_in_git(&self) -> bool {
+        matches!(self, Self::InGit(_))
+    }
 }
 
 /// A class of ours that only the cluster holds, with its parameters.

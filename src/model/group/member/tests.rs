@@ -83,11 +83,30 @@ fn an_ingress_without_class_takes_the_default_one() {
             "several-default-classes: no class is given, and there are several default ones: main, second",
         ]
     );
-    // LBC asks for every Ingress's class to build any group, and minds several only where one has to be chosen.
+    // The API server fills in the first by name of classes that come with one apply.
     let both = both.lbc();
-    assert_eq!(members(&both), [[""; 0]; 0]);
+    assert_eq!(members(&both), [["named"], ["web"]]);
+    assert_eq!(both.refusals(), [""; 0]);
+    let others = both.with(class("a", "k8s.io/ingress-nginx", true));
+    assert_eq!(members(&others), [["named"]]);
+    assert_eq!(others.refusals(), [""; 0]);
+}
+
+#[test]
+fn of_default_classes_that_the_cluster_holds_nobody_knows_which_is_the_newest() {
+    let world = World::new()
+        .lbc()
+        .with(class("main", "ingress.k8s.aws/alb", true))
+        .fact(
+            "ingressClasses",
+            json!({"second": {"controller": "ingress.k8s.aws/alb", "default": true}}),
+        )
+        .with(of_class("web", None))
+        .with(of_class("named", Some("aws")));
+    // LBC asks for every Ingress's class to build any group, and minds several only where one has to be chosen.
+    assert_eq!(members(&world), [[""; 0]; 0]);
     assert_eq!(
-        refusal(&both),
+        refusal(&world),
         "several-default-classes: no class is given, and there are several default ones: main, second"
     );
 }
