@@ -424,8 +424,7 @@ fn metadata(
         return None;
     }
     let grammar = match (group, kind) {
-        ("", "Namespace") => name::label,
-        ("", "Service") => name::service,
+        ("", "Namespace" | "Service") => name::label,
         ("rbac.authorization.k8s.io", _) => name::path_segment,
         _ if is_namespaced.is_some() => name::subdomain,
         _ => name::path_segment,

@@ -369,12 +369,20 @@ fn read_spec(spec: &Field<'_>, ingress: &mut Ingress, to: &mut Sink<'_>) {
         }
     }
     let rules = to.report.list(spec, "rules");
-    if rules.is_empty() && spec.get("defaultBackend").is_none() && spec.get("rules").is_none() {
-        to.report.problem(
-            codes::MISSING_FIELD,
-            spec.node.key_origin("rules"),
-            "spec.rules is missing",
-        );
+    if rules.is_empty() && spec.get("defaultBackend").is_none() {
+        let at = spec.node.key_origin("rules");
+        match spec.get("rules") {
+            None => to
+                .report
+                .problem(codes::MISSING_FIELD, at, "spec.rules is missing"),
+            Some(list) if list.value().is_array() => to.report.hinted(
+                codes::MISSING_FIELD,
+                at,
+                "spec.rules is empty",
+                "write a rule, or spec.defaultBackend",
+            ),
+            Some(_) => {}
+        }
     }
     ingress.rules = rules
         .iter()

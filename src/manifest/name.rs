@@ -1,18 +1,11 @@
 //! The grammars of Kubernetes' names. Each gives back what was expected.
 
-/// RFC 1123 label: namespaces.
+/// RFC 1123 label: namespaces and, since Kubernetes 1.36, Services (gate `RelaxedServiceNameValidation`); an older cluster
+/// wants a letter first in a Service's name and says so itself.
 pub fn label(text: &str) -> Result<(), &'static str> {
     let fine = is_label(text) && text.len() <= 63;
     fine.then_some(())
         .ok_or("up to 63 lower-case letters, digits and `-`, first and last no `-`")
-}
-
-/// RFC 1035 label: Services.
-pub fn service(text: &str) -> Result<(), &'static str> {
-    let fine =
-        is_label(text) && text.len() <= 63 && text.starts_with(|c: char| c.is_ascii_lowercase());
-    fine.then_some(())
-        .ok_or("up to 63 lower-case letters, digits and `-`, first a letter, last no `-`")
 }
 
 /// RFC 1123 subdomain: most objects.
@@ -124,7 +117,7 @@ mod tests {
     fn names_follow_kubernetes_grammars() {
         assert!(label("a-1").is_ok() && label("-a").is_err() && label("A").is_err());
         assert!(label(&"a".repeat(64)).is_err());
-        assert!(service("1a").is_err() && service("a1").is_ok());
+        assert!(label("1a").is_ok() && label("").is_err());
         assert!(subdomain("a.b-c").is_ok() && subdomain("a..b").is_err() && subdomain("").is_err());
         assert!(path_segment("system:node").is_ok() && path_segment("a/b").is_err());
         assert!(qualified("a.example/Name_1").is_ok() && qualified("a.example/").is_err());

@@ -42,8 +42,7 @@ pub(super) fn read(field: &Field<'_>, to: &mut Sink<'_>) -> Option<Located<Backe
     }
     let name = to.report.required_text(&service, "name");
     if let Some(name) = &name {
-        to.report
-            .name(&service.path_of("name"), name, name::service);
+        to.report.name(&service.path_of("name"), name, name::label);
     }
     let port = to
         .report
@@ -63,12 +62,19 @@ pub(super) fn read(field: &Field<'_>, to: &mut Sink<'_>) -> Option<Located<Backe
     Some(Located::new(backend, name.origin))
 }
 
+/// Kubernetes goes by zero values (`validateIngressBackend`): an empty name and the number 0 are as good as absent.
 fn port_reference(field: &Field<'_>, to: &mut Sink<'_>) -> Option<Located<PortRef>> {
     if !to.report.fields(field, &["name", "number"]) {
         return None;
     }
-    let (has_name, has_number) = (field.get("name").is_some(), field.get("number").is_some());
-    let number = to.report.integer(field, "number", 1..=65_535);
+    let has_name = field
+        .get("name")
+        .is_some_and(|name| name.value().as_str() != Some(""));
+    let number = field
+        .get("number")
+        .filter(|number| !(has_name && is_zero(number)));
+    let has_number = number.is_some();
+    let number = number.and_then(|number| to.report.as_integer(&number, 1..=65_535));
     let name = to.report.text(field, "name");
     match (has_name, has_number) {
         (true, true) => {
@@ -100,4 +106,8 @@ fn port_reference(field: &Field<'_>, to: &mut Sink<'_>) -> Option<Located<PortRe
             Some(Located::new(PortRef::Number(value), number.origin))
         }
     }
+}
+
+fn is_zero(number: &Field<'_>) -> bool {
+    number.value().as_i64() == Some(0) && number.node.ambiguous().is_none()
 }
