@@ -28,6 +28,26 @@ pub fn path_segment(text: &str) -> Result<(), &'static str> {
         .ok_or("up to 253 characters without spaces, `/` and `%`")
 }
 
+/// Kind or name in a reference, which may be longer than a name (`IsPathSegmentName`).
+pub fn reference(text: &str) -> Result<(), &'static str> {
+    let fine = !matches!(text, "" | "." | "..") && !text.contains(['/', '%']);
+    fine.then_some(())
+        .ok_or("text without `/` and `%`, other than `.` and `..`")
+}
+
+/// The controller of an IngressClass: a domain-prefixed path (`IsDomainPrefixedPath`) of limited length
+/// (`validateIngressClassSpec`).
+pub fn controller(text: &str) -> Result<(), &'static str> {
+    let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&byte);
+    let fine = text.len() <= 250
+        && text.split_once('/').is_some_and(|(host, path)| {
+            subdomain(host).is_ok() && !path.is_empty() && path.bytes().all(in_path)
+        });
+    fine.then_some(()).ok_or(
+        "up to 250 characters: a lower-case DNS name, `/`, and a path of letters, digits and `/-._~%!$&'()*+,;=:`",
+    )
+}
+
 /// A label's or annotation's key: `prefix/name` or `name`.
 pub fn qualified(text: &str) -> Result<(), &'static str> {
     // Annotation prefixes are compared in lower case by the API server.
@@ -114,10 +134,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn controllers_are_domain_prefixed_paths() {
+        let long = format!("a.example/{}", "x".repeat(240));
+        for good in ["k8s.io/ingress-nginx", "a/b/c", "a.example/~(x):%2F", &long] {
+            assert!(controller(good).is_ok(), "{good}");
+        }
+        let longer = format!("{long}x");
+        for bad in [
+            "",
+            "nginx",
+            "/a",
+            "a/",
+            "A.example/b",
+            "a..b/c",
+            "a/b c",
+            "a/b?",
+            &longer,
+        ] {
+            assert!(controller(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn names_follow_kubernetes_grammars() {
         assert!(label("a-1").is_ok() && label("-a").is_err() && label("A").is_err());
         assert!(label(&"a".repeat(64)).is_err());
         assert!(label("1a").is_ok() && label("").is_err());
+        assert!(reference("A b").is_ok() && reference(&"a".repeat(300)).is_ok());
+        for bad in ["", ".", "..", "a/b", "a%b"] {
+            assert!(reference(bad).is_err(), "{bad}");
+        }
         assert!(subdomain("a.b-c").is_ok() && subdomain("a..b").is_err() && subdomain("").is_err());
         assert!(path_segment("system:node").is_ok() && path_segment("a/b").is_err());
         assert!(qualified("a.example/Name_1").is_ok() && qualified("a.example/").is_err());

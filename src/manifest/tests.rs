@@ -310,7 +310,7 @@ fn each_document_defect_has_its_place() {
         ),
         (
             "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: b}\nspec:\n  controller: ingress.k8s.aws/abl\n",
-            "a.yaml:5:15: problem[bad-value]: IngressClass b: spec.controller is \"ingress.k8s.aws/abl\"; did you mean \"ingress.k8s.aws/alb\"?",
+            "a.yaml:5:15: problem[odd-controller]: IngressClass b: spec.controller is \"ingress.k8s.aws/abl\"; did you mean \"ingress.k8s.aws/alb\"?",
         ),
         (
             "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: b}\nspec:\n  controller: ingress.k8s.aws/alb\n  parameters: {apiGroup: elbv2.k8s.aws, kind: IngressClassParams, name: p, scope: Clusters}\n",

@@ -92,6 +92,7 @@ codes! {
     IAM_FILE "iam-file" false: "A policy file that is missing, misplaced or no JSON.";
 
     UNKNOWN_INGRESS_CLASS "unknown-ingress-class" true: "An Ingress names an IngressClass that exists nowhere.";
+    ODD_CONTROLLER "odd-controller" true beyond: "An IngressClass whose controller is nearly ours: LBC leaves it to another.";
     CLASS_LOST "class-lost" true beyond: "A class that is the default no more, or goes to another controller, while Ingresses are served by it.";
     BAD_CLASS "bad-class" false: "The parameters of an IngressClass are missing, of another kind, or not meant for the namespace.";
     BAD_GROUP "bad-group" false: "The name of an Ingress group breaks the rules of names.";

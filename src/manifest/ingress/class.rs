@@ -5,6 +5,7 @@ use crate::{
     manifest::{
         document::Metadata,
         field::{Field, Report},
+        name,
     },
     problem::{Located, codes, nearest::distance},
 };
@@ -13,6 +14,8 @@ use crate::{
 const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 /// The controller's name that means us, whatever the class is called (ingress-model.md §1.1).
 pub const CONTROLLER: &str = "ingress.k8s.aws/alb";
+
+type Grammar = fn(&str) -> Result<(), &'static str>;
 
 pub(in crate::manifest) fn class(
     field: &Field<'_>,
@@ -37,10 +40,12 @@ pub(in crate::manifest) fn class(
         return class;
     }
     if let Some(controller) = report.required_text(&spec, "controller") {
+        report.name("spec.controller", &controller, name::controller);
+        // A controller of its own, for all that the API server and LBC know.
         let near = distance(&controller.value, CONTROLLER);
         if near.is_some_and(|steps| (1..=2).contains(&steps)) {
             report.hinted(
-                codes::BAD_VALUE,
+                codes::ODD_CONTROLLER,
                 controller.origin.clone(),
                 format!("spec.controller is \"{}\"", controller.value),
                 format!("did you mean \"{CONTROLLER}\"?"),
@@ -54,12 +59,17 @@ pub(in crate::manifest) fn class(
             let group = report.text(&parameters, "apiGroup");
             let kind = report.required_text(&parameters, "kind");
             let name = report.required_text(&parameters, "name");
-            report.text(&parameters, "namespace");
-            report.one_of(
-                &parameters,
-                "scope",
-                &["Cluster", "Namespace"].map(|word| (word, ())),
-            );
+            let given = [
+                ("apiGroup", &group, name::subdomain as Grammar),
+                ("kind", &kind, name::reference),
+                ("name", &name, name::reference),
+            ];
+            for (key, text, grammar) in given {
+                if let Some(text) = text {
+                    report.name(&parameters.path_of(key), text, grammar);
+                }
+            }
+            scope(&parameters, report);
             class.parameters = Some(Located::new(
                 (
                     group.map(|text| text.value).unwrap_or_default(),
@@ -71,4 +81,32 @@ pub(in crate::manifest) fn class(
         }
     }
     class
+}
+
+/// A namespace belongs to the scope Namespace, and only there (k8s `validateIngressClassParametersReference`).
+fn scope(parameters: &Field<'_>, report: &mut Report) {
+    let namespace = report.text(parameters, "namespace");
+    let scopes = [("Cluster", false), ("Namespace", true)];
+    let is_namespaced = match parameters.get("scope") {
+        // Cluster (k8s `SetDefaults_IngressClass`).
+        None => false,
+        Some(_) => match report.one_of(parameters, "scope", &scopes) {
+            Some(scope) => scope.value,
+            None => return,
+        },
+    };
+    let path = parameters.path_of("namespace");
+    match namespace {
+        Some(namespace) if is_namespaced => report.name(&path, &namespace, name::label),
+        Some(namespace) => report.hinted(
+            codes::BAD_VALUE,
+            namespace.origin,
+            format!("{path} is set for parameters of scope Cluster"),
+            "remove it, or write scope: Namespace",
+        ),
+        None if is_namespaced => {
+            report.required(parameters, "namespace");
+        }
+        None => {}
+    }
 }
