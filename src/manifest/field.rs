@@ -336,6 +336,17 @@ impl Report {
         None
     }
 
+    /// The same for a field that the API server fills in where it is the empty text, as where it is absent.
+    pub fn word<T: Copy>(
+        &mut self,
+        parent: &Field<'_>,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Option<Located<T>> {
+        let is_empty = parent.value().get(key).and_then(Value::as_str) == Some("");
+        (!is_empty).then(|| self.one_of(parent, key, words))?
+    }
+
     /// A mapping of text to text; entries that are none are reported and left out.
     pub fn text_map(
         &mut self,

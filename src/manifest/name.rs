@@ -59,7 +59,8 @@ pub fn qualified(text: &str) -> Result<(), &'static str> {
     )
 }
 
-/// A key of a label selector (Kubernetes' `IsQualifiedName`): capital letters in its prefix are refused.
+/// A key of a label selector, or a field's value that is such a name (Kubernetes' `IsQualifiedName`): capital letters in its
+/// prefix are refused.
 pub fn selected(text: &str) -> Result<(), &'static str> {
     let fine = is_qualified(text, |prefix| subdomain(prefix).is_ok());
     fine.then_some(()).ok_or(

@@ -14,6 +14,7 @@ use crate::{
     shared::Shared,
 };
 
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -115,30 +116,24 @@ pub(super) fn service(field: &Field<'_>, metadata: &Metadata, report: &mut Repor
         return service;
     }
     let types = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"].map(|word| (word, word));
-    if let Some(service_type) = report.one_of(&spec, "type", &types) {
+    if let Some(service_type) = report.word(&spec, "type", &types) {
         service_type.value.clone_into(&mut service.service_type);
     }
     let selector = report.text_map(&spec, "selector");
     service.cluster_ip = report.text(&spec, "clusterIP").map(|text| text.value);
-    let is_headless = service.cluster_ip.as_deref() == Some("None");
+    let is_headless = rules::cluster_ips(&spec, &service, report);
+    let allocates = report.boolean(&spec, "allocateLoadBalancerNodePorts");
     service.has_node_ports = match service.service_type.as_str() {
         "NodePort" => true,
-        "LoadBalancer" => {
-            let allocates = spec.value().get("allocateLoadBalancerNodePorts");
-            allocates != Some(&false.into())
-        }
+        "LoadBalancer" => allocates != Some(false),
         _ => false,
     };
     if service.service_type == "ExternalName" {
-        let name = report.required_text(&spec, "externalName");
-        service.external_name = name.map(|text| text.value);
-    } else if spec.get("ports").is_none() && !is_headless {
-        report.problem(
-            codes::MISSING_FIELD,
-            spec.node.key_origin("ports"),
-            "spec.ports is missing",
-        );
+        service.external_name = rules::external_name(&spec, report);
+    } else if !is_headless {
+        rules::has_ports(&spec, report);
     }
+    rules::of_type(&spec, &service, report);
     service.ip_families = ip_families(&spec, &service, is_headless, !selector.is_empty(), report);
     let fields = report.list(&spec, "ports");
     for field in &fields {
@@ -216,11 +211,13 @@ fn port(field: &Field<'_>, service_type: &str, report: &mut Report) -> Option<Se
         report.name(&field.path_of("name"), name, name::label);
     }
     let protocols = ["TCP", "UDP", "SCTP"].map(|word| (word, word));
-    let protocol = report.one_of(field, "protocol", &protocols);
-    report.text(field, "appProtocol");
+    let protocol = report.word(field, "protocol", &protocols);
+    if let Some(text) = report.text(field, "appProtocol") {
+        report.name(&field.path_of("appProtocol"), &text, name::selected);
+    }
     report.required(field, "port");
     let port = report.integer(field, "port", 1..=65_535);
-    let target_port = match field.get("targetPort") {
+    let target_port = match field.get("targetPort").filter(|port| !is_zero(port)) {
         None => None,
         Some(target) if target.value().is_string() => report.as_text(&target).map(|text| {
             report.name(&target.path, &text, name::port);
@@ -260,10 +257,20 @@ fn port(field: &Field<'_>, service_type: &str, report: &mut Report) -> Option<Se
     })
 }
 
-/// Several ports need names of their own, and numbers that differ within one protocol.
+/// What the API server fills in with the port: the number 0 and the empty text (k8s `SetDefaults_Service`).
+fn is_zero(target: &Field<'_>) -> bool {
+    let is_zero = match target.value() {
+        serde_json::Value::String(text) => text.is_empty(),
+        value => value.as_i64() == Some(0),
+    };
+    is_zero && target.node.ambiguous().is_none()
+}
+
+/// Several ports need names of their own, and numbers and node ports that differ within one protocol.
 fn ports_together(fields: &[Field<'_>], report: &mut Report) {
     let mut names: BTreeMap<&str, Origin> = BTreeMap::new();
     let mut numbers: BTreeMap<(&str, i64), Origin> = BTreeMap::new();
+    let mut node_ports: BTreeMap<(&str, i64), Origin> = BTreeMap::new();
     for field in fields {
         let text = |key| field.value().get(key).and_then(serde_json::Value::as_str);
         match text("name").filter(|name| !name.is_empty()) {
@@ -282,20 +289,23 @@ fn ports_together(fields: &[Field<'_>], report: &mut Report) {
                     &mut names,
                     name,
                     field.node.key_origin("name"),
-                    name,
+                    &format!("are {name}"),
                     report,
                 );
             }
         }
-        let number = field
-            .value()
-            .get("port")
-            .and_then(serde_json::Value::as_i64);
-        if let Some(number) = number {
-            let protocol = text("protocol").unwrap_or("TCP");
-            let shown = format!("{number}/{protocol}");
+        let protocol = text("protocol").filter(|word| !word.is_empty());
+        let protocol = protocol.unwrap_or(stored::PROTOCOL);
+        let number = |key| field.value().get(key).and_then(serde_json::Value::as_i64);
+        if let Some(number) = number("port") {
+            let shown = format!("are {number}/{protocol}");
             let origin = field.node.key_origin("port");
             twice(&mut numbers, (protocol, number), origin, &shown, report);
+        }
+        if let Some(number) = number("nodePort").filter(|number| *number != 0) {
+            let shown = format!("have the nodePort {number}/{protocol}");
+            let origin = field.node.key_origin("nodePort");
+            twice(&mut node_ports, (protocol, number), origin, &shown, report);
         }
     }
 }
@@ -312,7 +322,7 @@ fn twice<K: Ord>(
             Problem::new(
                 codes::BAD_VALUE,
                 origin,
-                format!("two ports of this Service are {shown}"),
+                format!("two ports of this Service {shown}"),
             )
             .also(first.clone()),
         );
