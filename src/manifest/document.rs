@@ -215,7 +215,7 @@ fn typed(
             Typed::Other
         }
         ("", "Secret") => {
-            report.text_map(field, "data");
+            secret_data(field, report);
             report.text_map(field, "stringData");
             Typed::Secret(SecretShape {
                 origin: field.origin(),
@@ -225,6 +225,32 @@ fn typed(
         }
         _ => Typed::Other,
     }
+}
+
+/// Values of `data` are bytes: standard base64 with padding, or the API server cannot read the Secret.
+fn secret_data(field: &Field<'_>, report: &mut Report) {
+    for (key, (_, value)) in report.text_map(field, "data") {
+        if !is_base64(&value.value) {
+            report.hinted(
+                codes::BAD_VALUE,
+                value.origin,
+                format!("data.{key} is no base64"),
+                "encode it in standard base64 with padding, or write it as it is under stringData",
+            );
+        }
+    }
+}
+
+/// As Go's `base64.StdEncoding` reads it: ends of lines count for nothing.
+fn is_base64(text: &str) -> bool {
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let bytes: Vec<u8> = text.bytes().filter(|byte| !is_end(byte)).collect();
+    let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
+    let digits = bytes.len() - padding;
+    let mut digits = bytes.iter().take(digits);
+    bytes.len().is_multiple_of(4)
+        && padding <= 2
+        && digits.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
 /// `apiVersion` or `kind`: text that is there.

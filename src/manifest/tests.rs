@@ -387,6 +387,7 @@ fn no_value_of_a_secret_is_ever_shown() {
     let texts = [
         "apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\n  annotations: {x: hunter2, albsync.dev/prune: hunter2, y: 4223}\ndata:\n  p: 4223\nstringData:\n  q: [hunter2]\n  r: 42:23\n",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: hunter2\n",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {p: hunter2!}\n",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  p: \"hunter2\n",
     ];
     for text in texts {
