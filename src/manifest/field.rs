@@ -347,7 +347,8 @@ impl Report {
         (!is_empty).then(|| self.one_of(parent, key, words))?
     }
 
-    /// A mapping of text to text; entries that are none are reported and left out.
+    /// A mapping of text to text; entries that are none are reported and left out. The API server takes null as the empty
+    /// text; the strict checks do not, for it is hardly meant.
     pub fn text_map(
         &mut self,
         parent: &Field<'_>,
@@ -362,7 +363,13 @@ impl Report {
         field
             .entries()
             .filter_map(|(key, origin, child)| {
-                Some((key.to_owned(), (origin, self.as_text(&child)?)))
+                let as_stored = self.checks == Checks::Lbc && !self.is_never_sent();
+                let text = if as_stored && child.value().is_null() {
+                    Located::new(String::new(), child.origin())
+                } else {
+                    self.as_text(&child)?
+                };
+                Some((key.to_owned(), (origin, text)))
             })
             .collect()
     }

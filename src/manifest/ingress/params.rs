@@ -215,6 +215,7 @@ fn prefix_lists(spec: &Field<'_>, report: &mut Report) -> Vec<Located<String>> {
     if lists.is_empty() { older } else { lists }
 }
 
+/// A tag whose values are null is none: the API server prunes it, as every null that a CRD's schema does not provide for.
 fn subnet_selector(field: &Field<'_>, report: &mut Report) -> Option<Located<SubnetSelector>> {
     if !report.fields(field, &["ids", "tags"]) {
         return None;
@@ -247,6 +248,7 @@ fn subnet_selector(field: &Field<'_>, report: &mut Report) -> Option<Located<Sub
         .filter(|tags| report.is_map(tags))
         .map(|tags| {
             tags.entries()
+                .filter(|(_, _, values)| !values.value().is_null())
                 .map(|(key, _, _)| {
                     let values = texts(&tags, key, report);
                     let values = values.into_iter().map(|value| value.value).collect();
@@ -312,9 +314,12 @@ fn label_selector(field: &Field<'_>, report: &mut Report) -> Option<Located<Labe
     if !report.fields(field, &["matchLabels", "matchExpressions"]) {
         return None;
     }
+    // With LBC's checks, as the API server stores it: of a CRD's nulls nothing is left.
+    let is_pruned = |key: &str| field.value()["matchLabels"][key].is_null();
     let match_labels = report
         .text_map(field, "matchLabels")
         .into_iter()
+        .filter(|(key, _)| !is_pruned(key))
         .map(|(key, (_, value))| (key, value.value))
         .collect();
     let match_expressions = report
