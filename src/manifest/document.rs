@@ -502,7 +502,7 @@ fn metadata(
         .text_map(&meta, "labels")
         .into_iter()
         .map(|(key, (origin, value))| {
-            key_name("metadata.labels", &key, origin, report);
+            key_name(("metadata.labels", &key), origin, name::qualified, report);
             report.name(&format!("metadata.labels.{key}"), &value, name::label_value);
             (key, value.value)
         })
@@ -511,7 +511,13 @@ fn metadata(
         .text_map(&meta, "annotations")
         .into_iter()
         .map(|(key, (key_origin, value))| {
-            key_name("metadata.annotations", &key, key_origin.clone(), report);
+            let place = key_origin.clone();
+            key_name(
+                ("metadata.annotations", &key),
+                place,
+                name::annotation_key,
+                report,
+            );
             Given {
                 key,
                 key_origin,
@@ -547,8 +553,13 @@ fn annotations_size(annotations: &[Given], meta: &Field<'_>, report: &mut Report
     }
 }
 
-fn key_name(path: &str, key: &str, origin: Origin, report: &mut Report) {
-    if let Err(expected) = name::qualified(key) {
+fn key_name(
+    (path, key): (&str, &str),
+    origin: Origin,
+    grammar: fn(&str) -> Result<(), &'static str>,
+    report: &mut Report,
+) {
+    if let Err(expected) = grammar(key) {
         report.hinted(
             codes::BAD_NAME,
             origin,

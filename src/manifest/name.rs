@@ -48,9 +48,9 @@ pub fn controller(text: &str) -> Result<(), &'static str> {
     )
 }
 
-/// A label's or annotation's key: `prefix/name` or `name`.
-pub fn qualified(text: &str) -> Result<(), &'static str> {
-    // Annotation prefixes are compared in lower case by the API server.
+/// An annotation's key: `prefix/name` or `name`.
+pub fn annotation_key(text: &str) -> Result<(), &'static str> {
+    // The API server looks at these keys in lower case.
     let fine = is_qualified(text, |prefix| {
         subdomain(&prefix.to_ascii_lowercase()).is_ok()
     });
@@ -59,9 +59,8 @@ pub fn qualified(text: &str) -> Result<(), &'static str> {
     )
 }
 
-/// A key of a label selector, or a field's value that is such a name (Kubernetes' `IsQualifiedName`): capital letters in its
-/// prefix are refused.
-pub fn selected(text: &str) -> Result<(), &'static str> {
+/// A label's key, in a selector too, or a field's value that is such a name (Kubernetes' `IsQualifiedName`).
+pub fn qualified(text: &str) -> Result<(), &'static str> {
     let fine = is_qualified(text, |prefix| subdomain(prefix).is_ok());
     fine.then_some(()).ok_or(
         "`name` or `prefix/name`: the prefix a lower-case DNS name, the name up to 63 letters, digits, `-`, `_` and `.`",
@@ -169,8 +168,8 @@ mod tests {
         assert!(path_segment("system:node").is_ok() && path_segment("a/b").is_err());
         assert!(qualified("a.example/Name_1").is_ok() && qualified("a.example/").is_err());
         assert!(qualified("a/b/c").is_err() && qualified("plain").is_ok());
-        assert!(qualified("A.example/a").is_ok() && selected("A.example/a").is_err());
-        assert!(selected("a.example/A").is_ok() && selected("a/b/c").is_err());
+        assert!(annotation_key("A.example/a").is_ok() && qualified("A.example/a").is_err());
+        assert!(annotation_key("a.example/A").is_ok() && annotation_key("a/b/c").is_err());
         assert!(label_value("").is_ok() && label_value("a b").is_err());
         assert!(port("http").is_ok() && port("80").is_err() && port("a--b").is_err());
         assert!(host("*.example.com").is_ok() && host("10.0.0.1").is_err() && host("*").is_err());

@@ -213,7 +213,7 @@ fn port(field: &Field<'_>, service_type: &str, report: &mut Report) -> Option<Se
     let protocols = ["TCP", "UDP", "SCTP"].map(|word| (word, word));
     let protocol = report.word(field, "protocol", &protocols);
     if let Some(text) = report.text(field, "appProtocol") {
-        report.name(&field.path_of("appProtocol"), &text, name::selected);
+        report.name(&field.path_of("appProtocol"), &text, name::qualified);
     }
     report.required(field, "port");
     let port = report.integer(field, "port", 1..=65_535);

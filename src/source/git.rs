@@ -246,7 +246,7 @@ impl Source for Mirror {
                 self.suspect.store(true, Ordering::SeqCst);
             }
         })?;
-        *self.blobs.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(blobs);
+        *self.blobs.lock().unwrap_or_else(PoisonError::into_inner) = blobs;
         Ok(Snapshot {
             files,
             commit: Some(commit),
@@ -422,7 +422,7 @@ fn files(
     revision: &Revision,
     (paths, named): (&[RepoPath], &BTreeSet<RepoPath>),
     before: Blobs,
-) -> Result<(BTreeMap<RepoPath, File>, HashMap<Oid, File>), SourceError> {
+) -> Result<(BTreeMap<RepoPath, File>, Blobs), SourceError> {
     let tree = CommitTree {
         root: find_commit(repository, revision)?.tree_id(),
         odb: repository.odb().map_err(|error| damaged(&error))?,
@@ -432,7 +432,7 @@ fn files(
         read: RefCell::default(),
     };
     let files = walk::collect(&tree, paths, named)?;
-    Ok((files, tree.read.into_inner()))
+    Ok((files, tree.read.into_inner().into()))
 }
 
 fn find_commit<'r>(

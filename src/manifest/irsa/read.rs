@@ -150,13 +150,15 @@ fn service_account_spec(field: &Field<'_>, spec: &mut ServiceAccountSpec, report
         spec.manage = word.value;
     }
     for (key, (origin, value)) in report.text_map(field, "labels") {
-        key_name(&field.path_of("labels"), &key, origin, report);
+        let text = Located::new(key.clone(), origin);
+        report.name(&field.path_of("labels"), &text, name::qualified);
         let path = format!("{}.{key}", field.path_of("labels"));
         report.name(&path, &value, name::label_value);
         spec.labels.insert(key, value.value);
     }
     for (key, (origin, value)) in report.text_map(field, "annotations") {
-        key_name(&field.path_of("annotations"), &key, origin.clone(), report);
+        let text = Located::new(key.clone(), origin.clone());
+        report.name(&field.path_of("annotations"), &text, name::annotation_key);
         let prefix = key.split_once('/').map_or("", |(prefix, _)| prefix);
         if prefix == EKS || prefix == "albsync.dev" {
             report.hinted(
@@ -387,11 +389,6 @@ fn near_miss(key: &str, origin: &Origin, report: &mut Report) {
         format!("nothing reads the annotation {key}"),
         format!("did you mean \"{EKS}/{right}\"?"),
     );
-}
-
-fn key_name(path: &str, key: &str, origin: Origin, report: &mut Report) {
-    let text = Located::new(key.to_owned(), origin);
-    report.name(path, &text, name::qualified);
 }
 
 pub(in crate::manifest) fn check_description(

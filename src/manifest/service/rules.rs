@@ -93,7 +93,7 @@ pub(super) fn of_type(spec: &Field<'_>, service: &Service, report: &mut Report) 
     }
     if service_type == "LoadBalancer" {
         if let Some(class) = report.text(spec, "loadBalancerClass") {
-            report.name("spec.loadBalancerClass", &class, name::selected);
+            report.name("spec.loadBalancerClass", &class, name::qualified);
         }
     } else {
         let hint = "only Services of type LoadBalancer have it";

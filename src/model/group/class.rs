@@ -384,7 +384,7 @@ fn matches<'l>(
 
 /// Whether a label may have that key and these values.
 fn labelled(key: &str, values: &[String]) -> Result<(), String> {
-    name::selected(key).map_err(|expected| format!("the key \"{key}\" is not {expected}"))?;
+    name::qualified(key).map_err(|expected| format!("the key \"{key}\" is not {expected}"))?;
     for value in values {
         name::label_value(value)
             .map_err(|expected| format!("the value \"{value}\" of \"{key}\" is not {expected}"))?;
