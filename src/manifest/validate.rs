@@ -63,7 +63,7 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: codes::SEVERAL_DEFAULT_CLASSES,
-        doc: "At most one IngressClass is the default: with two, Ingresses without a class cannot be created.",
+        doc: "At most one IngressClass is the default: of several, the newest is given to an Ingress without a class.",
         is_asked: true,
         run: &[Run::All(several_default_classes)],
     },

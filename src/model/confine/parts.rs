@@ -169,7 +169,8 @@ impl<'a> Classes<'a> {
                 .classes
                 .values()
                 .copied()
-                .find(|class| class.is_default && class.controller == CONTROLLER),
+                .find(|class| class.is_default)
+                .filter(|class| class.controller == CONTROLLER),
         }
     }
 

@@ -113,7 +113,8 @@ fn named_class<'a>(ingress: &Ingress, wanted: &Located<String>, whole: &Whole<'a
 }
 
 /// Of several default classes the API server's admission takes one: the newest, and of those of one age the first by name
-/// (`DefaultIngressClass`). Git's own come in one apply, so they are of one age; how old the cluster's are is not known.
+/// (`DefaultIngressClass`). How old a cluster's are is not looked up, nor which one its Ingresses were given; without a
+/// cluster, git's come in one apply and are of one age.
 fn default_class<'a>(ingress: &Ingress, whole: &Whole<'a>) -> Class<'a> {
     let in_git = whole.manifests.classes.iter();
     let mut defaults: BTreeMap<&str, Default<'a>> = in_git
@@ -125,8 +126,7 @@ fn default_class<'a>(ingress: &Ingress, whole: &Whole<'a>) -> Class<'a> {
             defaults.insert(name, Default::InCluster(name, class));
         }
     }
-    let mut each = defaults.values();
-    let is_told = whole.settings.checks == Checks::Lbc && each.all(Default::is_in_git);
+    let is_told = whole.settings.checks == Checks::Lbc && whole.facts.ingress_classes.is_none();
     if defaults.len() > 1 && !is_told {
         let names: Vec<_> = defaults.keys().copied().collect();
         return Class::SeveralDefaults(Box::new(
@@ -158,12 +158,6 @@ fn default_class<'a>(ingress: &Ingress, whole: &Whole<'a>) -> Class<'a> {
 enum Default<'a> {
     InGit(&'a IngressClass),
     InCluster(&'a str, &'a ClassFact),
-}
-
-impl Default<'_> {
-    fn is_in_git(&self) -> bool {
-        matches!(self, Self::InGit(_))
-    }
 }
 
 /// A class of ours that only the cluster holds, with its parameters.

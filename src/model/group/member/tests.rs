@@ -83,8 +83,8 @@ fn an_ingress_without_class_takes_the_default_one() {
             "several-default-classes: no class is given, and there are several default ones: main, second",
         ]
     );
-    // The API server fills in the first by name of classes that come with one apply.
-    let both = both.lbc();
+    // The API server fills in the first by name of classes that come with one apply, where no cluster was asked.
+    let both = both.lbc().fact("ingressClasses", Value::Null);
     assert_eq!(members(&both), [["named"], ["web"]]);
     assert_eq!(both.refusals(), [""; 0]);
     let others = both.with(class("a", "k8s.io/ingress-nginx", true));
@@ -93,22 +93,34 @@ fn an_ingress_without_class_takes_the_default_one() {
 }
 
 #[test]
-fn of_default_classes_that_the_cluster_holds_nobody_knows_which_is_the_newest() {
-    let world = World::new()
-        .lbc()
-        .with(class("main", "ingress.k8s.aws/alb", true))
-        .fact(
-            "ingressClasses",
-            json!({"second": {"controller": "ingress.k8s.aws/alb", "default": true}}),
-        )
-        .with(of_class("web", None))
-        .with(of_class("named", Some("aws")));
-    // LBC asks for every Ingress's class to build any group, and minds several only where one has to be chosen.
-    assert_eq!(members(&world), [[""; 0]; 0]);
-    assert_eq!(
-        refusal(&world),
-        "several-default-classes: no class is given, and there are several default ones: main, second"
-    );
+fn of_default_classes_of_a_cluster_nobody_knows_which_is_the_newest() {
+    let world = || {
+        World::new()
+            .lbc()
+            .with(class("main", "ingress.k8s.aws/alb", true))
+            .with(of_class("web", None))
+            .with(of_class("named", Some("aws")))
+    };
+    let second = class("second", "k8s.io/ingress-nginx", true);
+    let held = json!({"second": {"controller": "k8s.io/ingress-nginx", "default": true}});
+    for world in [
+        world().fact("ingressClasses", held),
+        // The cluster has the first already, and another comes with a commit.
+        world().with(second.clone()),
+        world()
+            .fact(
+                "ingressClasses",
+                json!({"main": {"controller": "ingress.k8s.aws/alb", "default": true}}),
+            )
+            .with(second),
+    ] {
+        // LBC asks for every Ingress's class to build any group, and minds several only where one has to be chosen.
+        assert_eq!(members(&world), [[""; 0]; 0]);
+        assert_eq!(
+            refusal(&world),
+            "several-default-classes: no class is given, and there are several default ones: main, second"
+        );
+    }
 }
 
 #[test]
