@@ -262,3 +262,35 @@ fn only_groups_that_looked_at_what_changed_are_built_again() {
     let settings: Event = |_, settings| settings.default_scheme = Scheme::InternetFacing;
     assert_eq!(built_again(&[], settings), 2);
 }
+
+#[test]
+fn where_a_change_touches_many_groups_they_come_out_as_built_anew() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let ingress = |name| Ingress {
+        namespace: "default",
+        name,
+        annotations: BTreeMap::new(),
+        rules: vec![("a.example.com", vec![("/", "Prefix", "app", "80")])],
+    };
+    let repository = Repository {
+        ingresses: names.map(ingress).into(),
+        services: vec![Service {
+            namespace: "default",
+            name: "app",
+            annotations: BTreeMap::new(),
+        }],
+    };
+    let parsed = manifest::parse(&repository.a_file_each(), &ParseOptions::default()).value;
+    let (mut facts, settings) = (repository.facts(), crate::settings(Checks::Strict));
+    let mut cache = Cache::default();
+    let before = build::build_changed(&parsed, &facts, &settings, &mut cache);
+    let services = facts.services.get_or_insert_default();
+    for service in services.values_mut() {
+        service.uid = Some("another".to_owned());
+    }
+    let again = build::build_changed(&parsed, &facts, &settings, &mut cache);
+    assert_eq!(cache.groups_built, names.len());
+    let anew = build::build_all(&parsed, &facts, &settings);
+    assert_eq!(format!("{again:#?}"), format!("{anew:#?}"));
+    assert_ne!(format!("{again:#?}"), format!("{before:#?}"));
+}

@@ -100,57 +100,44 @@ impl<'a> Rebuild<'a> {
             self.changes = Some(changes);
             return None;
         };
-        let mut outcomes = Vec::with_capacity(self.before.len());
         let mut groups = Vec::with_capacity(self.before.len());
+        let mut looked_at = Vec::new();
         for (id, kept) in std::mem::take(&mut self.before) {
             let touch = touched.remove(&id);
             if touch.is_none() && !kept.reads.meets(&changes) {
-                outcomes.push((id.clone(), kept.outcome.clone()));
                 groups.push((id, kept));
                 continue;
             }
             let touch = touch.unwrap_or_else(|| Touch::new(kept.id.clone()));
-            let stays = |(ingress, _): &&Member| !touch.takes(ingress);
-            let members = kept.members.iter().filter(stays);
-            let members = members.map(|(ingress, params)| MemberInput {
-                ingress,
-                params: params.as_ref(),
-            });
-            let mut members: Vec<_> = members.chain(touch.new.iter().copied()).collect();
-            if members.is_empty() {
-                continue;
+            looked_at.push((id, Some(kept), touch));
+        }
+        let new = touched.into_iter();
+        looked_at.extend(new.map(|(id, touch)| (id, None, touch)));
+        if looked_at.len() > FEW {
+            self.tables.prepare();
+        }
+        let tables = &self.tables;
+        let built = looked_at.par_iter().map(|(_, kept, touch)| {
+            let group = touch.group(kept.as_ref())?;
+            let kept = kept.as_ref();
+            let fits = kept.is_some_and(|kept| kept.fits(&group, &changes));
+            Some((!fits).then(|| Kept::new(tables, &group)))
+        });
+        let built: Vec<Option<Option<Kept>>> = built.collect();
+        for ((id, kept, _), built) in looked_at.into_iter().zip(built) {
+            // Else nobody is left in it.
+            if let Some(built) = built {
+                self.cache.groups_built += usize::from(built.is_some());
+                groups.extend(built.or(kept).map(|kept| (id, kept)));
             }
-            member::sort(&mut members);
-            let group = GroupInput {
-                id: touch.id.clone(),
-                members,
-            };
-            let built = (!kept.fits(&group, &changes)).then(|| self.built(&group));
-            let kept = built.unwrap_or(kept);
-            outcomes.push((id.clone(), kept.outcome.clone()));
-            groups.push((id, kept));
         }
-        let new = touched
-            .into_iter()
-            .filter(|(_, touch)| !touch.new.is_empty());
-        for (id, touch) in new {
-            let mut group = GroupInput {
-                id: touch.id,
-                members: touch.new,
-            };
-            member::sort(&mut group.members);
-            let kept = self.built(&group);
-            outcomes.push((id.clone(), kept.outcome.clone()));
-            groups.push((id, kept));
-        }
-        outcomes.sort_by(|(a, _), (b, _)| a.cmp(b));
         self.cache.groups = groups.into_iter().collect();
-        Some(outcomes)
-    }
-
-    fn built(&mut self, group: &GroupInput<'_>) -> Kept {
-        self.cache.groups_built += 1;
-        Kept::new(&self.tables, group)
+        let groups = self.cache.groups.iter();
+        Some(
+            groups
+                .map(|(id, kept)| (id.clone(), kept.outcome.clone()))
+                .collect(),
+        )
     }
 
     /// The members of a group that was built.
@@ -189,6 +176,20 @@ impl<'a> Touch<'a> {
             gone: Vec::new(),
             new: Vec::new(),
         }
+    }
+
+    /// The group as it is with them; `None`: without members.
+    fn group<'k>(&'k self, kept: Option<&'k Kept>) -> Option<GroupInput<'k>> {
+        let stays = |(ingress, _): &&'k Member| !self.takes(ingress);
+        let members = kept.into_iter().flat_map(|kept| &kept.members);
+        let members = members.filter(stays).map(|(ingress, params)| MemberInput {
+            ingress,
+            params: params.as_ref(),
+        });
+        let mut members: Vec<MemberInput<'k>> = members.chain(self.new.iter().copied()).collect();
+        member::sort(&mut members);
+        let id = self.id.clone();
+        (!members.is_empty()).then_some(GroupInput { id, members })
     }
 
     /// By name: what a group was built from may be an equal document of an earlier reading.
