@@ -60,7 +60,6 @@ pub struct Mirror {
     fetching: Mutex<()>,
     /// Held for reading while objects are read, for writing while packs are replaced.
     packs: RwLock<()>,
-    /// The files of the snapshot before, which the next one holds too but for what changed.
     blobs: Mutex<Blobs>,
 }
 
@@ -239,14 +238,15 @@ impl Source for Mirror {
     ) -> Result<Snapshot, SourceError> {
         let commit = self.commit(revision)?;
         let opened = self.opened()?;
-        let before = Blobs::clone(&self.blobs.lock().unwrap_or_else(PoisonError::into_inner));
-        let files = files(&opened.repository, revision, (&self.paths, named), before);
-        let (files, blobs) = files.inspect_err(|error| {
+        let blobs = || self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = blobs().clone();
+        let files = files(&opened.repository, revision, (&self.paths, named), known);
+        let (files, read) = files.inspect_err(|error| {
             if matches!(error, SourceError::Corrupt { .. }) {
                 self.suspect.store(true, Ordering::SeqCst);
             }
         })?;
-        *self.blobs.lock().unwrap_or_else(PoisonError::into_inner) = blobs;
+        blobs().take(revision, read);
         Ok(Snapshot {
             files,
             commit: Some(commit),
@@ -421,18 +421,18 @@ fn files(
     repository: &Repository,
     revision: &Revision,
     (paths, named): (&[RepoPath], &BTreeSet<RepoPath>),
-    before: Blobs,
-) -> Result<(BTreeMap<RepoPath, File>, Blobs), SourceError> {
+    known: Blobs,
+) -> Result<(BTreeMap<RepoPath, File>, ByOid), SourceError> {
     let tree = CommitTree {
         root: find_commit(repository, revision)?.tree_id(),
         odb: repository.odb().map_err(|error| damaged(&error))?,
         repository,
         revision,
-        before,
+        known,
         read: RefCell::default(),
     };
     let files = walk::collect(&tree, paths, named)?;
-    Ok((files, tree.read.into_inner().into()))
+    Ok((files, tree.read.into_inner()))
 }
 
 fn find_commit<'r>(
@@ -478,12 +478,36 @@ struct CommitTree<'a> {
     odb: git2::Odb<'a>,
     root: Oid,
     revision: &'a Revision,
-    before: Blobs,
-    read: RefCell<HashMap<Oid, File>>,
+    known: Blobs,
+    read: RefCell<ByOid>,
 }
 
 /// Files by their object ids, which tell what they hold.
-type Blobs = Arc<HashMap<Oid, File>>;
+type ByOid = HashMap<Oid, File>;
+
+/// The files of the revision that was read last and of the one before, so that of the next one only what changed is read.
+#[derive(Clone, Debug, Default)]
+struct Blobs {
+    revision: Option<Revision>,
+    last: Arc<ByOid>,
+    before: Arc<ByOid>,
+}
+
+impl Blobs {
+    fn get(&self, oid: &Oid) -> Option<&File> {
+        self.last.get(oid).or_else(|| self.before.get(oid))
+    }
+
+    /// A revision is read again with the files that its documents name.
+    fn take(&mut self, revision: &Revision, read: ByOid) {
+        if self.revision.as_ref() == Some(revision) {
+            Arc::make_mut(&mut self.last).extend(read);
+        } else {
+            self.before = std::mem::replace(&mut self.last, Arc::new(read));
+            self.revision = Some(revision.clone());
+        }
+    }
+}
 
 impl Tree for CommitTree<'_> {
     type Node = Oid;
@@ -512,7 +536,7 @@ impl Tree for CommitTree<'_> {
     }
 
     fn size(&self, file: &Oid, _path: &RepoPath) -> Result<u64, SourceError> {
-        if let Some(file) = self.before.get(file) {
+        if let Some(file) = self.known.get(file) {
             return Ok(file.len() as u64);
         }
         self.odb
@@ -535,12 +559,12 @@ impl Tree for CommitTree<'_> {
     }
 
     fn file(&self, entry: &Entry<Oid>, path: &RepoPath) -> Result<File, SourceError> {
-        let mut known = self.read.borrow_mut();
-        let file = match known.get(&entry.node).or(self.before.get(&entry.node)) {
+        let mut read = self.read.borrow_mut();
+        let file = match read.get(&entry.node).or(self.known.get(&entry.node)) {
             Some(file) => file.clone(),
             None => File::from(self.read(entry, path)?),
         };
-        known.insert(entry.node, file.clone());
+        read.insert(entry.node, file.clone());
         Ok(file)
     }
 

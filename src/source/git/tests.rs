@@ -222,6 +222,30 @@ fn after_a_commit_only_the_files_that_it_changes_are_read() {
 }
 
 #[test]
+fn named_files_that_stay_as_they_are_are_read_once() {
+    let bench = Bench::new().watching(&["apps"]);
+    let commit = |content: &[u8]| {
+        let files = [
+            ("apps/a.yaml", FILE, content),
+            ("policy.json", FILE, &b"{}"[..]),
+        ];
+        bench.commit("x", &files)
+    };
+    let revisions = [commit(b"a"), commit(b"b")];
+    let mirror = bench.open();
+    mirror.fetch().unwrap();
+    // As a commit is loaded: first what is watched, then what its documents name too.
+    let [first, second] = revisions.map(|revision| {
+        mirror.snapshot(&revision, &named(&[])).unwrap();
+        let with_named = mirror.snapshot(&revision, &named(&["policy.json"]));
+        with_named.unwrap().files
+    });
+    let policy = RepoPath::from("policy.json");
+    assert!(second[&policy].is(&first[&policy]));
+    assert_eq!(&*second[&RepoPath::from("apps/a.yaml")], b"b");
+}
+
+#[test]
 fn the_whole_repository_is_a_dot() {
     let bench = Bench::new();
     let revision = bench.commit("c", &[("x.yaml", FILE, b"1"), ("a/y.yaml", FILE, b"1")]);
