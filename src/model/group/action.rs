@@ -54,13 +54,21 @@ struct Target<'a> {
 #[derive(Debug)]
 enum To<'a> {
     Arn(&'a str),
-    /// With the place that names it.
-    Name(&'a str, &'a Origin),
+    Name(Named<'a>),
     Service {
         service: ServiceRef,
         view: View<'a>,
         port: &'a PortRef,
     },
+}
+
+/// A target group of the user's by its name.
+#[derive(Clone, Copy, Debug)]
+struct Named<'a> {
+    name: &'a str,
+    /// The annotation `actions.ACTION` names it.
+    action: &'a str,
+    origin: &'a Origin,
 }
 
 /// Reads everything that belongs to one backend, in LBC's order; all that is wrong is told.
@@ -127,7 +135,7 @@ struct Tuple<'a> {
 
 enum Points<'a> {
     Arn(&'a str),
-    Name(&'a str),
+    Name(Named<'a>),
     Service { name: &'a str, port: &'a PortRef },
 }
 
@@ -175,7 +183,11 @@ fn annotated<'a>(
             let tuples = targets.iter().map(|target| Tuple {
                 to: match &target.to {
                     ForwardTo::TargetGroupArn(arn) => Points::Arn(arn),
-                    ForwardTo::TargetGroupName(name) => Points::Name(name),
+                    ForwardTo::TargetGroupName(named) => Points::Name(Named {
+                        name: named,
+                        action: name,
+                        origin: &setting.origin,
+                    }),
                     ForwardTo::Service { name, port } => Points::Service { name, port },
                 },
                 weight: target.weight,
@@ -199,7 +211,7 @@ fn forward<'a>(
     for Tuple { to, weight } in tuples {
         let to = match to {
             Points::Arn(arn) => To::Arn(arn),
-            Points::Name(name) => To::Name(name, origin),
+            Points::Name(named) => To::Name(named),
             Points::Service { name, port } => {
                 let service = ServiceRef {
                     namespace: member.ingress.namespace.clone(),
@@ -365,7 +377,7 @@ fn answer(
     for Target { to, weight } in targets {
         let target_group = match to {
             To::Arn(arn) => Ok(TargetGroupRef::Arn((*arn).to_owned())),
-            To::Name(name, origin) => named(task, member, name, origin),
+            To::Name(by) => named(task, member, *by),
             To::Service {
                 service,
                 view,
@@ -398,8 +410,11 @@ fn answer(
 fn named(
     task: &TargetGroups<'_, '_>,
     member: usize,
-    name: &str,
-    origin: &Origin,
+    Named {
+        name,
+        action,
+        origin,
+    }: Named<'_>,
 ) -> Built<TargetGroupRef> {
     let object = task.group.members.get(member).ok_or(Refused)?.object();
     let Some(known) = task.input.target_groups() else {
@@ -413,7 +428,9 @@ fn named(
     let mut problem = Problem::new(
         codes::BAD_BACKEND,
         origin.clone(),
-        format!("targetGroupName is \"{name}\", and there is no single target group of that name"),
+        format!(
+            "targetGroupName of actions.{action} is \"{name}\", and there is no single target group of that name"
+        ),
     )
     .of(object);
     problem.hint = did_you_mean(name, known.iter().map(|known| known.name.as_str()));

@@ -80,11 +80,21 @@ fn by_name(input: &Input<'_>, name: &Given<'_, String>, report: &Report<'_>) -> 
     }
     let names: std::collections::BTreeSet<&str> =
         known.iter().map(|acl| acl.name.as_str()).collect();
+    let of_class = name
+        .member
+        .params
+        .and_then(|it| it.spec.wafv2_acl_name.as_ref());
+    let is_of_class = of_class.is_some_and(|of_class| of_class.origin == *name.origin);
     let mut problem = Problem::new(
         codes::ADD_ON,
         name.origin.clone(),
         format!(
-            "wafv2-acl-name is \"{}\", and there is no regional web ACL of that name",
+            "{} is \"{}\", and there is no regional web ACL of that name",
+            if is_of_class {
+                "spec.wafv2AclName"
+            } else {
+                "wafv2-acl-name"
+            },
             name.value
         ),
     )

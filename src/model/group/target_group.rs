@@ -198,22 +198,24 @@ impl<'t, 'a> TargetGroups<'t, 'a> {
     fn target_type(&self, from: &From<'_, '_>) -> Built<TargetType> {
         let params = from.member.params;
         let of_class = params.and_then(|params| params.spec.target_type.as_ref());
-        let (target_type, origin) = match of_class {
-            Some(of_class) => (of_class.value, &of_class.origin),
-            None => {
-                let setting = from.setting(|it| it.target_type.as_ref());
-                let origin = setting.map_or(from.ask.origin, |setting| &setting.origin);
-                let asked = self.report.ask(setting)?.copied();
-                (
-                    asked.unwrap_or(self.input.settings.default_target_type),
-                    origin,
-                )
+        let setting = from.setting(|it| it.target_type.as_ref());
+        let (what, target_type, origin) = match (of_class, setting) {
+            (Some(of_class), _) => ("spec.targetType", of_class.value, &of_class.origin),
+            (None, Some(setting)) => {
+                let asked = self.report.ask(Some(setting))?.copied();
+                let asked = asked.unwrap_or(self.input.settings.default_target_type);
+                ("target-type", asked, &setting.origin)
             }
+            (None, None) => (
+                "ingress.defaultTargetType, which holds here,",
+                self.input.settings.default_target_type,
+                from.ask.origin,
+            ),
         };
         if target_type == TargetType::Ip && !self.input.settings.gates.enable_ip_target_type {
             return from.refuse(
                 origin,
-                "target-type cannot be \"ip\": the feature gate EnableIPTargetType is closed",
+                &format!("{what} cannot be \"ip\": the feature gate EnableIPTargetType is closed"),
                 "use instance, or open the gate",
             );
         }

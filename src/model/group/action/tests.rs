@@ -132,7 +132,7 @@ fn target_groups_are_found_by_name() {
     assert_eq!(
         world(named.clone()).refusals(),
         [
-            "bad-backend: targetGroupName is \"mine\", and there is no single target group of that name"
+            "bad-backend: targetGroupName of actions.act is \"mine\", and there is no single target group of that name"
         ]
     );
     let unread = world(named).fact("targetGroups", Value::Null);
