@@ -177,7 +177,7 @@ pub const TABLE: &[Annotation] = &[
     row("enable-frontend-nlb", Ingress, Boolean, "false", Exclusive, "Puts a network load balancer in front.", "true", |it, to| to.frontend_nlb.enable = it.boolean()),
     row("frontend-nlb-scheme", Ingress, OneOf(SCHEMES), "internal", Exclusive, "Scheme of the network load balancer.", "internet-facing", |it, to| to.frontend_nlb.scheme = it.word(Scheme::from_word)),
     row("frontend-nlb-subnets", Ingress, List, "discovered by tags", Exclusive, "Subnets of the network load balancer.", "subnet-0a1b", |it, to| to.frontend_nlb.subnets = it.list()),
-    row("frontend-nlb-security-groups", Ingress, List, "those of the load balancer", Exclusive, "Security groups of the network load balancer.", "sg-0a1b", |it, to| to.frontend_nlb.security_groups = it.list()),
+    row("frontend-nlb-security-groups", Ingress, List, "those of the load balancer", Exclusive, "Security groups of the network load balancer, by id or name as in security-groups.", "sg-0a1b", |it, to| to.frontend_nlb.security_groups = it.list()),
     row("frontend-nlb-listener-port-mapping", Ingress, Map, "port by port", Joined, "Ports of the network load balancer to ports of the load balancer.", "80=443", |it, to| to.frontend_nlb.listener_port_mapping = port_mapping(it)),
     row("frontend-nlb-eip-allocations", Ingress, List, "none", Exclusive, "Elastic addresses of the network load balancer.", "eipalloc-0a1b", |it, to| to.frontend_nlb.eip_allocations = it.list()),
     row("frontend-nlb-healthcheck-port", Ingress, Port, "traffic-port", Joined, "Port of its health check.", "80", |it, to| to.frontend_nlb.health_check_port = it.text()),
