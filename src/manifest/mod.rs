@@ -133,7 +133,7 @@ pub struct Body(Box<str>);
 
 impl Body {
     pub fn value(&self) -> Value {
-        // What was written as JSON reads as JSON.
+        // What was written as JSON reads as JSON: documents are less deep than its reader goes.
         serde_json::from_str(&self.0).unwrap_or_default()
     }
 }

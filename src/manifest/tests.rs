@@ -527,6 +527,23 @@ fn many_objects_are_read_in_time() {
     assert!(start.elapsed() < Duration::from_secs(60));
 }
 
+#[test]
+fn a_document_as_deep_as_one_may_be_keeps_its_body() {
+    let deep = |lists: usize| {
+        let value = "[".repeat(lists) + &"]".repeat(lists);
+        format!("apiVersion: example.com/v1\nkind: Thing\nmetadata: {{name: a}}\nspec: {value}\n")
+    };
+    // The document itself is a level too.
+    let most = Limits::default().depth - 1;
+    let manifests = good(&[("a.yaml", &deep(most))]);
+    let mut inner = &manifests.objects[0].body.value()["spec"];
+    for _ in 1..most {
+        inner = &inner[0];
+    }
+    assert_eq!(inner, &serde_json::json!([]));
+    assert!(read(&[("a.yaml", &deep(most + 1))]).is_rejected());
+}
+
 /// Any JSON.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
