@@ -211,12 +211,12 @@ fn typed(
             metadata.labels.clone(),
         )),
         ("", "ConfigMap") => {
-            report.text_map(field, "data");
+            config_map(field, report);
             Typed::Other
         }
         ("", "Secret") => {
-            secret_data(field, report);
-            report.text_map(field, "stringData");
+            bytes(field, "data", "stringData", report);
+            config_texts(field, "stringData", report);
             Typed::Secret(SecretShape {
                 origin: field.origin(),
                 labels: metadata.labels.clone(),
@@ -227,18 +227,51 @@ fn typed(
     }
 }
 
-/// Values of `data` are bytes: standard base64 with padding, or the API server cannot read the Secret.
-fn secret_data(field: &Field<'_>, report: &mut Report) {
-    for (key, (_, value)) in report.text_map(field, "data") {
-        if !is_base64(&value.value) {
-            report.hinted(
-                codes::BAD_VALUE,
-                value.origin,
-                format!("data.{key} is no base64"),
-                "encode it in standard base64 with padding, or write it as it is under stringData",
+/// A key is in `data` or in `binaryData` (k8s `ValidateConfigMap`).
+fn config_map(field: &Field<'_>, report: &mut Report) {
+    let texts = config_texts(field, "data", report);
+    for (key, (origin, _)) in bytes(field, "binaryData", "data", report) {
+        if let Some((other, _)) = texts.get(&key) {
+            report.add(
+                Problem::new(
+                    codes::BAD_VALUE,
+                    origin,
+                    format!("data and binaryData both have the key {key}"),
+                )
+                .hint("keep one of them")
+                .also(other.clone()),
             );
         }
     }
+}
+
+type Texts = BTreeMap<String, (Origin, Located<String>)>;
+
+/// A mapping under keys that may be names of files.
+fn config_texts(field: &Field<'_>, of: &str, report: &mut Report) -> Texts {
+    let texts = report.text_map(field, of);
+    for (key, (origin, _)) in &texts {
+        report.key((of, key), origin.clone(), name::config_key);
+    }
+    texts
+}
+
+/// The same of bytes: standard base64 with padding, or the API server cannot read the object.
+fn bytes(field: &Field<'_>, of: &str, plain: &str, report: &mut Report) -> Texts {
+    let texts = config_texts(field, of, report);
+    for (key, (_, value)) in &texts {
+        if !is_base64(&value.value) {
+            report.hinted(
+                codes::BAD_VALUE,
+                value.origin.clone(),
+                format!("{of}.{key} is no base64"),
+                format!(
+                    "encode it in standard base64 with padding, or write it as it is under {plain}"
+                ),
+            );
+        }
+    }
+    texts
 }
 
 /// As Go's `base64.StdEncoding` reads it: ends of lines count for nothing.
@@ -498,26 +531,13 @@ fn metadata(
         (None, Some(true)) => "default".to_owned(),
         (None, _) => String::new(),
     };
-    let labels = report
-        .text_map(&meta, "labels")
-        .into_iter()
-        .map(|(key, (origin, value))| {
-            key_name(("metadata.labels", &key), origin, name::qualified, report);
-            report.name(&format!("metadata.labels.{key}"), &value, name::label_value);
-            (key, value.value)
-        })
-        .collect();
+    let labels = report.labels(&meta, "labels");
     let annotations: Vec<_> = report
         .text_map(&meta, "annotations")
         .into_iter()
         .map(|(key, (key_origin, value))| {
             let place = key_origin.clone();
-            key_name(
-                ("metadata.annotations", &key),
-                place,
-                name::annotation_key,
-                report,
-            );
+            report.key(("metadata.annotations", &key), place, name::annotation_key);
             Given {
                 key,
                 key_origin,
@@ -549,22 +569,6 @@ fn annotations_size(annotations: &[Given], meta: &Field<'_>, report: &mut Report
             meta.node.key_origin("annotations"),
             format!("metadata.annotations have {bytes} bytes, keys and values together"),
             format!("Kubernetes takes {ANNOTATION_BYTES} bytes at most"),
-        );
-    }
-}
-
-fn key_name(
-    (path, key): (&str, &str),
-    origin: Origin,
-    grammar: fn(&str) -> Result<(), &'static str>,
-    report: &mut Report,
-) {
-    if let Err(expected) = grammar(key) {
-        report.hinted(
-            codes::BAD_NAME,
-            origin,
-            format!("{path} cannot hold the key \"{key}\""),
-            expected,
         );
     }
 }

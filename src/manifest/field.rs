@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Checks;
+use super::{Checks, name};
 use crate::{
     problem::{Located, Origin, Problem, codes, nearest::did_you_mean},
     yaml::Node,
@@ -372,6 +372,36 @@ impl Report {
                 Some((key.to_owned(), (origin, text)))
             })
             .collect()
+    }
+
+    /// A mapping of keys to values as labels have them.
+    pub fn labels(&mut self, parent: &Field<'_>, key: &str) -> BTreeMap<String, String> {
+        let path = parent.path_of(key);
+        self.text_map(parent, key)
+            .into_iter()
+            .map(|(key, (origin, value))| {
+                self.key((&path, &key), origin, name::qualified);
+                self.name(&format!("{path}.{key}"), &value, name::label_value);
+                (key, value.value)
+            })
+            .collect()
+    }
+
+    /// Reports a key of the mapping at this path that breaks its grammar.
+    pub fn key(
+        &mut self,
+        (path, key): (&str, &str),
+        origin: Origin,
+        grammar: fn(&str) -> Result<(), &'static str>,
+    ) {
+        if let Err(expected) = grammar(key) {
+            self.hinted(
+                codes::BAD_NAME,
+                origin,
+                format!("{path} cannot hold the key \"{key}\""),
+                expected,
+            );
+        }
     }
 
     /// Reports a name that breaks its grammar.

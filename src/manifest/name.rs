@@ -74,6 +74,19 @@ pub fn label_value(text: &str) -> Result<(), &'static str> {
         .ok_or("up to 63 letters, digits, `-`, `_` and `.`, first and last a letter or digit")
 }
 
+/// A key of a ConfigMap's or a Secret's data, which may become the name of a file (Kubernetes' `IsConfigMapKey`).
+pub fn config_key(text: &str) -> Result<(), &'static str> {
+    let fine = (1..=253).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        && text != "."
+        && !text.starts_with("..");
+    fine.then_some(()).ok_or(
+        "up to 253 letters, digits, `-`, `_` and `.`, other than `.` and not beginning with `..`",
+    )
+}
+
 /// A port's name (IANA service name).
 pub fn port(text: &str) -> Result<(), &'static str> {
     let fine = (1..=15).contains(&text.len())
@@ -171,6 +184,12 @@ mod tests {
         assert!(annotation_key("A.example/a").is_ok() && qualified("A.example/a").is_err());
         assert!(annotation_key("a.example/A").is_ok() && annotation_key("a/b/c").is_err());
         assert!(label_value("").is_ok() && label_value("a b").is_err());
+        for good in [".env", "a..b", "A_b-1.pem", &"a".repeat(253)] {
+            assert!(config_key(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "..a", "a b", "a/b", &"a".repeat(254)] {
+            assert!(config_key(bad).is_err(), "{bad}");
+        }
         assert!(port("http").is_ok() && port("80").is_err() && port("a--b").is_err());
         assert!(host("*.example.com").is_ok() && host("10.0.0.1").is_err() && host("*").is_err());
     }
