@@ -14,6 +14,7 @@ use crate::{
     shared::Shared,
 };
 
+mod addresses;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -119,9 +120,10 @@ pub(super) fn service(field: &Field<'_>, metadata: &Metadata, report: &mut Repor
     if let Some(service_type) = report.word(&spec, "type", &types) {
         service_type.value.clone_into(&mut service.service_type);
     }
-    let selector = report.text_map(&spec, "selector");
-    service.cluster_ip = report.text(&spec, "clusterIP").map(|text| text.value);
-    let is_headless = rules::cluster_ips(&spec, &service, report);
+    let selector = report.labels(&spec, "selector");
+    let cluster_ip = report.text(&spec, "clusterIP");
+    let cluster = addresses::cluster_ips(&spec, &service.service_type, cluster_ip.as_ref(), report);
+    service.cluster_ip = cluster_ip.map(|text| text.value);
     let allocates = report.boolean(&spec, "allocateLoadBalancerNodePorts");
     service.has_node_ports = match service.service_type.as_str() {
         "NodePort" => true,
@@ -130,11 +132,19 @@ pub(super) fn service(field: &Field<'_>, metadata: &Metadata, report: &mut Repor
     };
     if service.service_type == "ExternalName" {
         service.external_name = rules::external_name(&spec, report);
-    } else if !is_headless {
+    } else if !cluster.is_headless {
         rules::has_ports(&spec, report);
     }
     rules::of_type(&spec, &service, report);
-    service.ip_families = ip_families(&spec, &service, is_headless, !selector.is_empty(), report);
+    addresses::external_ips(&spec, report);
+    addresses::source_ranges(&spec, report);
+    service.ip_families = addresses::ip_families(
+        &spec,
+        &service.service_type,
+        &cluster,
+        !selector.is_empty(),
+        report,
+    );
     let fields = report.list(&spec, "ports");
     for field in &fields {
         service
@@ -156,40 +166,6 @@ fn options(annotations: &[Given], report: &mut Report) -> Shared<IngressOptions>
     } else {
         options.into()
     }
-}
-
-fn ip_families(
-    spec: &Field<'_>,
-    service: &Service,
-    is_headless: bool,
-    has_selector: bool,
-    report: &mut Report,
-) -> Option<Vec<String>> {
-    let policies = ["SingleStack", "PreferDualStack", "RequireDualStack"].map(|word| (word, word));
-    let policy = report.one_of(spec, "ipFamilyPolicy", &policies);
-    let mut listed = Vec::new();
-    for family in report.list(spec, "ipFamilies") {
-        let Some(text) = report.as_text(&family) else {
-            continue;
-        };
-        if !matches!(text.value.as_str(), "IPv4" | "IPv6") || listed.contains(&text.value) {
-            report.hinted(
-                codes::BAD_VALUE,
-                text.origin,
-                format!("{} cannot be \"{}\"", family.path, text.value),
-                "it is IPv4 or IPv6, each once",
-            );
-            continue;
-        }
-        listed.push(text.value);
-    }
-    stored::ip_families(
-        listed,
-        policy.map(|policy| policy.value),
-        &service.service_type,
-        is_headless,
-        has_selector,
-    )
 }
 
 fn port(field: &Field<'_>, service_type: &str, report: &mut Report) -> Option<ServicePort> {
@@ -230,10 +206,8 @@ fn port(field: &Field<'_>, service_type: &str, report: &mut Report) -> Option<Se
     let node_port = report
         .integer(field, "nodePort", 0..=65_535)
         .filter(|number| number.value != 0);
-    if let Some(number) = node_port
-        .as_ref()
-        .filter(|_| !matches!(service_type, "NodePort" | "LoadBalancer"))
-    {
+    // A Service of type ExternalName has no use for it, and the API server does not mind.
+    if let Some(number) = node_port.as_ref().filter(|_| service_type == "ClusterIP") {
         report.hinted(
             codes::BAD_VALUE,
             number.origin.clone(),

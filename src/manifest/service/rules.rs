@@ -9,55 +9,6 @@ use crate::{
     problem::codes,
 };
 
-/// Checks `clusterIP` against `clusterIPs`, and both against the type. Whether the Service is headless.
-pub(super) fn cluster_ips(spec: &Field<'_>, service: &Service, report: &mut Report) -> bool {
-    let first = service.cluster_ip.as_deref().filter(|ip| !ip.is_empty());
-    let list = report.list(spec, "clusterIPs");
-    let mut all = Vec::new();
-    for ip in &list {
-        all.extend(report.as_text(ip));
-    }
-    let is_headless = match all.as_slice() {
-        [] => first == Some("None"),
-        [only] => only.value == "None",
-        _ => false,
-    };
-    if service.service_type == "ExternalName" {
-        return is_headless;
-    }
-    if let Some(listed) = all.first()
-        && first != Some(listed.value.as_str())
-    {
-        report.hinted(
-            codes::BAD_VALUE,
-            listed.origin.clone(),
-            format!(
-                "spec.clusterIPs[0] is \"{}\" and spec.clusterIP is \"{}\"",
-                listed.value,
-                first.unwrap_or_default()
-            ),
-            "write the first of spec.clusterIPs as spec.clusterIP too",
-        );
-    }
-    if is_headless && service.service_type != "ClusterIP" {
-        let key = if first.is_some() {
-            "clusterIP"
-        } else {
-            "clusterIPs"
-        };
-        report.hinted(
-            codes::BAD_VALUE,
-            spec.get(key).unwrap_or_else(|| spec.clone()).origin(),
-            format!(
-                "spec.{key} is None on a Service of type {}",
-                service.service_type
-            ),
-            "headless Services are of type ClusterIP",
-        );
-    }
-    is_headless
-}
-
 /// The name that the Service stands for; one dot at its end says that it is whole.
 pub(super) fn external_name(spec: &Field<'_>, report: &mut Report) -> Option<String> {
     let text = report.required_text(spec, "externalName")?;
@@ -74,10 +25,11 @@ pub(super) fn has_ports(spec: &Field<'_>, report: &mut Report) {
         Some(list) if is_empty(&list) => "empty",
         Some(_) => return,
     };
-    report.problem(
+    report.hinted(
         codes::MISSING_FIELD,
         spec.node.key_origin("ports"),
         format!("spec.ports is {what}"),
+        "write a port: only headless Services and those of type ExternalName have none",
     );
 }
 
@@ -105,16 +57,62 @@ pub(super) fn of_type(spec: &Field<'_>, service: &Service, report: &mut Report) 
     }
     let takes_external_ips =
         service_type == "ClusterIP" && spec.get("externalIPs").is_some_and(|ips| is_given(&ips));
+    let policies = [("Cluster", false), ("Local", true)];
+    let mut is_local = false;
     if matches!(service_type, "NodePort" | "LoadBalancer") || takes_external_ips {
-        let policies = ["Cluster", "Local"].map(|word| (word, ()));
-        report.word(spec, "externalTrafficPolicy", &policies);
+        is_local = report
+            .word(spec, "externalTrafficPolicy", &policies)
+            .is_some_and(|policy| policy.value);
     } else {
         let hint = "only Services of type NodePort or LoadBalancer, or with externalIPs, have it";
         let key = "externalTrafficPolicy";
         refuse(spec, key, is_given, service_type, hint, report);
     }
-    let affinities = ["ClientIP", "None"].map(|word| (word, ()));
-    report.word(spec, "sessionAffinity", &affinities);
+    let has_health_check = service_type == "LoadBalancer" && is_local;
+    health_check(spec, has_health_check, report);
+    // Unlike above, the empty text is refused: it does not count as absent.
+    report.one_of(spec, "internalTrafficPolicy", &policies);
+    let distributions = ["PreferClose", "PreferSameZone", "PreferSameNode"].map(|word| (word, ()));
+    report.one_of(spec, "trafficDistribution", &distributions);
+    report.boolean(spec, "publishNotReadyAddresses");
+    sessions(spec, report);
+}
+
+/// The node port that tells a load balancer which nodes have pods; 0 leaves it to the cluster.
+fn health_check(spec: &Field<'_>, has_health_check: bool, report: &mut Report) {
+    let number = report.integer(spec, "healthCheckNodePort", 0..=65_535);
+    if let Some(number) = number.filter(|number| number.value != 0 && !has_health_check) {
+        report.hinted(
+            codes::BAD_VALUE,
+            number.origin,
+            format!(
+                "spec.healthCheckNodePort is {} on a Service without health check",
+                number.value
+            ),
+            "only Services of type LoadBalancer with externalTrafficPolicy: Local have it",
+        );
+    }
+}
+
+/// How long a client keeps its pod. Without affinity the API server drops the time and takes any (k8s
+/// `SetDefaults_Service`).
+fn sessions(spec: &Field<'_>, report: &mut Report) {
+    let affinities = [("ClientIP", true), ("None", false)];
+    let is_by_client = report
+        .word(spec, "sessionAffinity", &affinities)
+        .is_some_and(|affinity| affinity.value);
+    let seconds = if is_by_client {
+        1..=86_400
+    } else {
+        i64::from(i32::MIN)..=i64::from(i32::MAX)
+    };
+    let client = spec
+        .get("sessionAffinityConfig")
+        .filter(|config| report.fields(config, &["clientIP"]))
+        .and_then(|config| config.get("clientIP"));
+    if let Some(client) = client.filter(|client| report.fields(client, &["timeoutSeconds"])) {
+        report.integer(&client, "timeoutSeconds", seconds);
+    }
 }
 
 /// Whether the value is more than the empty text or list.

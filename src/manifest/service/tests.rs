@@ -51,7 +51,7 @@ fn each_bad_field_has_its_place() {
         ),
         (
             "  type: NodePort\n",
-            "5:3: problem[missing-field]: Service default/s: spec.ports is missing",
+            "5:3: problem[missing-field]: Service default/s: spec.ports is missing; write a port: only headless Services and those of type ExternalName have none",
         ),
         (
             "  ports: [{name: a}]\n",
