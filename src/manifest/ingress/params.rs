@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     manifest::{
+        Checks,
         annotation::{
             limit::network,
             value::{IpAddressType, Scheme, TargetType},
@@ -215,7 +216,8 @@ fn prefix_lists(spec: &Field<'_>, report: &mut Report) -> Vec<Located<String>> {
     if lists.is_empty() { older } else { lists }
 }
 
-/// A tag whose values are null is none: the API server prunes it, as every null that a CRD's schema does not provide for.
+/// A tag whose values are null is none with LBC's checks: the API server prunes it, as every null that a CRD's schema does
+/// not provide for. The strict checks refuse it, for without the tag more subnets are selected.
 fn subnet_selector(field: &Field<'_>, report: &mut Report) -> Option<Located<SubnetSelector>> {
     if !report.fields(field, &["ids", "tags"]) {
         return None;
@@ -243,20 +245,29 @@ fn subnet_selector(field: &Field<'_>, report: &mut Report) -> Option<Located<Sub
         }
         ids.into_iter().map(|id| id.value).collect()
     });
-    let tags = field
+    let mut tags = field
         .get("tags")
         .filter(|tags| report.is_map(tags))
         .map(|tags| {
             tags.entries()
-                .filter(|(_, _, values)| !values.value().is_null())
-                .map(|(key, _, _)| {
+                .filter_map(|(key, _, values)| {
+                    if values.value().is_null() {
+                        if report.checks == Checks::Lbc {
+                            return None;
+                        }
+                        report.wrong_type(&values, "a list");
+                    }
                     let values = texts(&tags, key, report);
                     let values = values.into_iter().map(|value| value.value).collect();
-                    (key.to_owned(), values)
+                    Some((key.to_owned(), values))
                 })
                 .collect::<BTreeMap<String, Vec<String>>>()
         });
     webhook_subnets(field, ids.as_deref(), tags.as_ref(), report);
+    // What was refused is not looked for.
+    if let Some(tags) = &mut tags {
+        tags.retain(|key, _| !field.value()["tags"][key].is_null());
+    }
     Some(Located::new(SubnetSelector { ids, tags }, field.origin()))
 }
 
