@@ -370,18 +370,17 @@ fn read_spec(spec: &Field<'_>, ingress: &mut Ingress, to: &mut Sink<'_>) {
     }
     let rules = to.report.list(spec, "rules");
     if rules.is_empty() && spec.get("defaultBackend").is_none() {
-        let at = spec.node.key_origin("rules");
-        match spec.get("rules") {
-            None => to
-                .report
-                .problem(codes::MISSING_FIELD, at, "spec.rules is missing"),
-            Some(list) if list.value().is_array() => to.report.hinted(
+        let what = match spec.get("rules") {
+            None => Some("missing"),
+            Some(list) => list.value().is_array().then_some("empty"),
+        };
+        if let Some(what) = what {
+            to.report.hinted(
                 codes::MISSING_FIELD,
-                at,
-                "spec.rules is empty",
+                spec.node.key_origin("rules"),
+                format!("spec.rules is {what}"),
                 "write a rule, or spec.defaultBackend",
-            ),
-            Some(_) => {}
+            );
         }
     }
     ingress.rules = rules

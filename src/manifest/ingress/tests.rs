@@ -121,7 +121,9 @@ fn each_bad_field_has_its_place() {
         if wanted == "1:1" {
             assert_eq!(
                 found,
-                ["a.yaml:6:3: problem[missing-field]: Ingress default/a: spec.rules is missing"]
+                [
+                    "a.yaml:6:3: problem[missing-field]: Ingress default/a: spec.rules is missing; write a rule, or spec.defaultBackend"
+                ]
             );
             continue;
         }
