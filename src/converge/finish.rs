@@ -370,8 +370,7 @@ pub async fn finish(
         }
     }
     // Beside what is said of a tip that is not in force.
-    cx.reporter
-        .change(|status| status.failures.extend(failures));
+    cx.reporter.failures(failures);
     tell::waits(cx, loaded, desired).await;
     let held_back = partial::shown(&loaded.held_back);
     cx.reporter.held([tip_held, &held_back, &held].concat());

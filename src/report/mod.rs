@@ -117,9 +117,12 @@ pub struct RunningPass {
     pub doing: String,
     pub done: u32,
     pub total: u32,
+    /// The failures that are shown are those of the pass before: they stand until this one knows better.
+    #[serde(skip)]
+    pub failures_are_old: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PassSummary {
     pub trigger: String,

@@ -74,7 +74,6 @@ impl Reporter {
 
     pub fn pass_begins(&self, trigger: &str, revision: Option<&Revision>) {
         self.change(|status| {
-            status.failures.clear();
             status.pass = Some(RunningPass {
                 trigger: trigger.to_owned(),
                 revision: revision.cloned(),
@@ -82,6 +81,7 @@ impl Reporter {
                 doing: "reading".to_owned(),
                 done: 0,
                 total: 0,
+                failures_are_old: true,
             });
         });
     }
@@ -100,11 +100,23 @@ impl Reporter {
     /// A pass could not be carried through.
     pub fn failed(&self, message: String) {
         tracing::error!("{message}");
-        self.change(|status| status.failures.push(message));
+        self.failures(vec![message]);
+    }
+
+    /// What the pass could not read or do.
+    pub fn failures(&self, messages: Vec<String>) {
+        if messages.is_empty() {
+            return;
+        }
+        self.change(|status| {
+            forget_old_failures(status);
+            status.failures.extend(messages);
+        });
     }
 
     pub fn pass_ends(&self, summary: PassSummary) {
         self.change(|status| {
+            forget_old_failures(status);
             status.pass = None;
             status.last_pass = Some(summary);
         });
@@ -231,6 +243,14 @@ fn drift(op: &Op, healed: bool) -> DriftReport {
     }
 }
 
+fn forget_old_failures(status: &mut Status) {
+    if let Some(pass) = &mut status.pass
+        && std::mem::take(&mut pass.failures_are_old)
+    {
+        status.failures.clear();
+    }
+}
+
 /// A record as people see it.
 pub fn shown(record: &RevisionRecord) -> RevisionStatus {
     RevisionStatus {
@@ -275,5 +295,33 @@ fn health(status: &Status) -> Health {
         Health::Progressing
     } else {
         Health::Starting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_shown_until_the_next_pass_knows_better() {
+        let reporter = Reporter::new(Status::default());
+        let failures = || reporter.status().failures;
+        let pass = || reporter.pass_begins("sweep", None);
+        let ends = || reporter.pass_ends(PassSummary::default());
+        pass();
+        reporter.failed("no rights".to_owned());
+        reporter.failed("no route".to_owned());
+        ends();
+        pass();
+        assert_eq!(failures(), ["no rights", "no route"]);
+        assert_eq!(reporter.status().health, Health::Degraded);
+        reporter.failed("no route".to_owned());
+        assert_eq!(failures(), ["no route"]);
+        reporter.failed("no account".to_owned());
+        ends();
+        assert_eq!(failures(), ["no route", "no account"]);
+        pass();
+        ends();
+        assert_eq!(failures(), [""; 0]);
     }
 }
