@@ -84,8 +84,6 @@ pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stop
                 held: Vec::new(),
             });
         }
-        cx.reporter
-            .problems(partial::problems_of(&partial::held_back(cx, tip)));
     }
     let Some(in_force) = in_force else {
         return Ok(Choice {
@@ -97,11 +95,16 @@ pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stop
     // What is in force was admitted once: what its documents miss now has its cause outside of git, and what was
     // applied stays (decision 7 of the spec).
     match partial::in_force(cx, &in_force).await {
-        Ok(loaded) if loaded.parsed => Ok(Choice {
-            chosen: Some(loaded),
-            end,
-            held: tip_held,
-        }),
+        Ok(loaded) if loaded.parsed => {
+            if tip == Some(&in_force) {
+                cx.reporter.problems(told_of(&loaded));
+            }
+            Ok(Choice {
+                chosen: Some(loaded),
+                end,
+                held: tip_held,
+            })
+        }
         // Admitted by other rules than today's: half of it would be taken for a wish to delete the other half.
         Ok(_) => Err(Stopped::new(
             "InForceInvalid",
@@ -118,6 +121,15 @@ pub async fn choose(cx: &Context, tip: Option<&Revision>) -> Result<Choice, Stop
             ),
         )),
     }
+}
+
+/// What is said of a commit in force: why parts of it are held back, and its warnings. What else is wrong now has its
+/// cause outside of git, and waits.
+fn told_of(loaded: &Loaded) -> Vec<Problem> {
+    let mut told = partial::problems_of(&loaded.held_back);
+    let problems = loaded.problems.iter();
+    told.extend(problems.filter(|problem| !problem.is_grave()).cloned());
+    told
 }
 
 async fn judge(

@@ -174,9 +174,14 @@ fn a_rule_with_more_values_than_alb_takes_arrives_as_several_of_the_same_meaning
     scene.put("web.yaml", &[with(&networks)]);
     scene.edit("Let seven networks in");
     assert_parts(&scene, 3, &networks);
-    let told = scene.daemon.status().expect("a status")["problems"].to_string();
-    assert!(told.contains("this rule becomes 3 rules"), "{told}");
+    let assert_told = |scene: &Scene| {
+        let told = scene.daemon.status().expect("a status")["problems"].to_string();
+        assert!(told.contains("this rule becomes 3 rules"), "{told}");
+    };
+    assert_told(&scene);
+    // Later passes and another process say so too.
     scene.assert_settled();
+    assert_told(&scene);
 
     // What fits is one rule, and nothing more is told of it.
     scene.put("web.yaml", &[with(&networks[..3])]);
