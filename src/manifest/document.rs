@@ -132,7 +132,7 @@ fn object(field: &Field<'_>, context: Context<'_>, report: &mut Report) -> Optio
         .map_or("", |(group, _)| group)
         .to_owned();
     let is_namespaced = kind::is_namespaced(&group, &kind.value);
-    let (metadata, stray_namespace) = metadata(field, &group, &kind.value, is_namespaced, report)?;
+    let metadata = metadata(field, &group, &kind.value, is_namespaced, report)?;
     let reference = ObjectRef {
         api_version: api_version.value,
         kind: kind.value,
@@ -148,7 +148,7 @@ fn object(field: &Field<'_>, context: Context<'_>, report: &mut Report) -> Optio
     }
     let written = field.value().pointer("/metadata/namespace");
     let is_as_wanted = written.and_then(Value::as_str) == reference.namespace.as_deref();
-    let body = if is_as_wanted && !stray_namespace {
+    let body = if is_as_wanted {
         Body::from(field.value())
     } else {
         Body::from(&placed(field.value(), reference.namespace.as_deref()))
@@ -465,14 +465,14 @@ const METADATA: &[&str] = &[
     "selfLink",
 ];
 
-/// Reads `metadata`; the flag says that a cluster-scoped kind carries a namespace, which is dropped.
+/// Reads `metadata`; a namespace of a cluster-scoped kind is dropped.
 fn metadata(
     field: &Field<'_>,
     group: &str,
     kind: &str,
     is_namespaced: Option<bool>,
     report: &mut Report,
-) -> Option<(Metadata, bool)> {
+) -> Option<Metadata> {
     let Some(meta) = report.required(field, "metadata") else {
         if let Some(problem) = report.problems.last_mut() {
             codes::NOT_AN_OBJECT.clone_into(&mut problem.code);
@@ -510,10 +510,8 @@ fn metadata(
     let namespace = report
         .text(&meta, "namespace")
         .filter(|text| !text.value.is_empty());
-    let mut stray = false;
     let namespace = match (namespace, is_namespaced) {
         (Some(namespace), Some(false)) => {
-            stray = true;
             report.add(
                 Problem::new(
                     codes::BAD_VALUE,
@@ -546,13 +544,12 @@ fn metadata(
         })
         .collect();
     annotations_size(&annotations, &meta, report);
-    let metadata = Metadata {
+    Some(Metadata {
         namespace,
         name: name.value,
         labels,
         annotations,
-    };
-    Some((metadata, stray))
+    })
 }
 
 /// Bytes of all keys and values of an object's annotations together (Kubernetes' `TotalAnnotationSizeLimitB`).

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Checks, name};
+use super::{
+    Checks,
+    name::{self, Grammar},
+};
 use crate::{
     problem::{Located, Origin, Problem, codes, nearest::did_you_mean},
     yaml::Node,
@@ -59,6 +62,11 @@ impl<'a> Field<'a> {
 
     pub fn origin(&self) -> Origin {
         self.node.origin()
+    }
+
+    /// The number 0, which Kubernetes' types do not tell from an absent one.
+    pub fn is_zero(&self) -> bool {
+        self.value().as_i64() == Some(0) && self.node.ambiguous().is_none()
     }
 
     pub fn path_of(&self, key: &str) -> String {
@@ -191,6 +199,22 @@ impl Report {
             self.wrong_type(&field, "a list");
         }
         field.items().collect()
+    }
+
+    /// A list that must hold something; the hint says what.
+    pub fn items_required(&mut self, parent: &Field<'_>, key: &str, hint: &str) {
+        let is_empty = |list: &Field<'_>| list.value().as_array().is_some_and(Vec::is_empty);
+        let what = match parent.get(key) {
+            None => "missing",
+            Some(list) if is_empty(&list) => "empty",
+            Some(_) => return,
+        };
+        self.hinted(
+            codes::MISSING_FIELD,
+            parent.node.key_origin(key),
+            format!("{} is {what}", parent.path_of(key)),
+            hint,
+        );
     }
 
     /// A field that must be there.
@@ -388,12 +412,7 @@ impl Report {
     }
 
     /// Reports a key of the mapping at this path that breaks its grammar.
-    pub fn key(
-        &mut self,
-        (path, key): (&str, &str),
-        origin: Origin,
-        grammar: fn(&str) -> Result<(), &'static str>,
-    ) {
+    pub fn key(&mut self, (path, key): (&str, &str), origin: Origin, grammar: Grammar) {
         if let Err(expected) = grammar(key) {
             self.hinted(
                 codes::BAD_NAME,
@@ -405,12 +424,7 @@ impl Report {
     }
 
     /// Reports a name that breaks its grammar.
-    pub fn name(
-        &mut self,
-        path: &str,
-        name: &Located<String>,
-        grammar: fn(&str) -> Result<(), &'static str>,
-    ) {
+    pub fn name(&mut self, path: &str, name: &Located<String>, grammar: Grammar) {
         if let Err(expected) = grammar(&name.value) {
             self.hinted(
                 codes::BAD_NAME,

@@ -369,19 +369,9 @@ fn read_spec(spec: &Field<'_>, ingress: &mut Ingress, to: &mut Sink<'_>) {
         }
     }
     let rules = to.report.list(spec, "rules");
-    if rules.is_empty() && spec.get("defaultBackend").is_none() {
-        let what = match spec.get("rules") {
-            None => Some("missing"),
-            Some(list) => list.value().is_array().then_some("empty"),
-        };
-        if let Some(what) = what {
-            to.report.hinted(
-                codes::MISSING_FIELD,
-                spec.node.key_origin("rules"),
-                format!("spec.rules is {what}"),
-                "write a rule, or spec.defaultBackend",
-            );
-        }
+    if spec.get("defaultBackend").is_none() {
+        let hint = "write a rule, or spec.defaultBackend";
+        to.report.items_required(spec, "rules", hint);
     }
     ingress.rules = rules
         .iter()

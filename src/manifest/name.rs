@@ -1,5 +1,7 @@
 //! The grammars of Kubernetes' names. Each gives back what was expected.
 
+pub type Grammar = fn(&str) -> Result<(), &'static str>;
+
 /// RFC 1123 label: namespaces and, since Kubernetes 1.36, Services (gate `RelaxedServiceNameValidation`); an older cluster
 /// wants a letter first in a Service's name and says so itself.
 pub fn label(text: &str) -> Result<(), &'static str> {

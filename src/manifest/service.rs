@@ -133,7 +133,8 @@ pub(super) fn service(field: &Field<'_>, metadata: &Metadata, report: &mut Repor
     if service.service_type == "ExternalName" {
         service.external_name = rules::external_name(&spec, report);
     } else if !cluster.is_headless {
-        rules::has_ports(&spec, report);
+        let hint = "write a port: only headless Services and those of type ExternalName have none";
+        report.items_required(&spec, "ports", hint);
     }
     rules::of_type(&spec, &service, report);
     addresses::external_ips(&spec, report);
@@ -233,11 +234,8 @@ fn port(field: &Field<'_>, service_type: &str, report: &mut Report) -> Option<Se
 
 /// What the API server fills in with the port: the number 0 and the empty text (k8s `SetDefaults_Service`).
 fn is_zero(target: &Field<'_>) -> bool {
-    let is_zero = match target.value() {
-        serde_json::Value::String(text) => text.is_empty(),
-        value => value.as_i64() == Some(0),
-    };
-    is_zero && target.node.ambiguous().is_none()
+    let is_empty = target.value().as_str() == Some("") && target.node.ambiguous().is_none();
+    is_empty || target.is_zero()
 }
 
 /// Several ports need names of their own, and numbers and node ports that differ within one protocol.

@@ -6,8 +6,7 @@ use super::{
     Annotation, Given, Grammar, Setting, attribute,
     decode::{self, Decode, Decoder},
     grammar,
-    options::Map,
-    options::Written,
+    options::{Map, Written},
 };
 use crate::{
     manifest::{Checks, field::Report},

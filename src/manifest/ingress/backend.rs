@@ -72,7 +72,7 @@ fn port_reference(field: &Field<'_>, to: &mut Sink<'_>) -> Option<Located<PortRe
         .is_some_and(|name| name.value().as_str() != Some(""));
     let number = field
         .get("number")
-        .filter(|number| !(has_name && is_zero(number)));
+        .filter(|number| !(has_name && number.is_zero()));
     let has_number = number.is_some();
     let number = number.and_then(|number| to.report.as_integer(&number, 1..=65_535));
     let name = to.report.text(field, "name");
@@ -106,8 +106,4 @@ fn port_reference(field: &Field<'_>, to: &mut Sink<'_>) -> Option<Located<PortRe
             Some(Located::new(PortRef::Number(value), number.origin))
         }
     }
-}
-
-fn is_zero(number: &Field<'_>) -> bool {
-    number.value().as_i64() == Some(0) && number.node.ambiguous().is_none()
 }

@@ -5,7 +5,7 @@ use crate::{
     manifest::{
         document::Metadata,
         field::{Field, Report},
-        name,
+        name::{self, Grammar},
     },
     problem::{Located, codes, nearest::distance},
 };
@@ -14,8 +14,6 @@ use crate::{
 const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 /// The controller's name that means us, whatever the class is called (ingress-model.md §1.1).
 pub const CONTROLLER: &str = "ingress.k8s.aws/alb";
-
-type Grammar = fn(&str) -> Result<(), &'static str>;
 
 pub(in crate::manifest) fn class(
     field: &Field<'_>,

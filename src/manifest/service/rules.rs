@@ -18,21 +18,6 @@ pub(super) fn external_name(spec: &Field<'_>, report: &mut Report) -> Option<Str
     Some(text.value)
 }
 
-pub(super) fn has_ports(spec: &Field<'_>, report: &mut Report) {
-    let is_empty = |list: &Field<'_>| list.value().as_array().is_some_and(Vec::is_empty);
-    let what = match spec.get("ports") {
-        None => "missing",
-        Some(list) if is_empty(&list) => "empty",
-        Some(_) => return,
-    };
-    report.hinted(
-        codes::MISSING_FIELD,
-        spec.node.key_origin("ports"),
-        format!("spec.ports is {what}"),
-        "write a port: only headless Services and those of type ExternalName have none",
-    );
-}
-
 /// Fields that only some types have, and their words.
 pub(super) fn of_type(spec: &Field<'_>, service: &Service, report: &mut Report) {
     let service_type = service.service_type.as_str();
