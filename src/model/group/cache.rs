@@ -109,27 +109,28 @@ impl<'a> Rebuild<'a> {
                 continue;
             }
             let touch = touch.unwrap_or_else(|| Touch::new(kept.id.clone()));
-            looked_at.push((id, Some(kept), touch));
+            if !touch.leaves_nobody(&kept) {
+                looked_at.push((id, Some(kept), touch));
+            }
         }
-        let new = touched.into_iter();
+        let new = touched
+            .into_iter()
+            .filter(|(_, touch)| !touch.new.is_empty());
         looked_at.extend(new.map(|(id, touch)| (id, None, touch)));
         if looked_at.len() > FEW {
             self.tables.prepare();
         }
         let tables = &self.tables;
         let built = looked_at.par_iter().map(|(_, kept, touch)| {
-            let group = touch.group(kept.as_ref())?;
             let kept = kept.as_ref();
+            let group = touch.group(kept);
             let fits = kept.is_some_and(|kept| kept.fits(&group, &changes));
-            Some((!fits).then(|| Kept::new(tables, &group)))
+            (!fits).then(|| Kept::new(tables, &group))
         });
-        let built: Vec<Option<Option<Kept>>> = built.collect();
+        let built: Vec<Option<Kept>> = built.collect();
+        self.cache.groups_built += built.iter().flatten().count();
         for ((id, kept, _), built) in looked_at.into_iter().zip(built) {
-            // Else nobody is left in it.
-            if let Some(built) = built {
-                self.cache.groups_built += usize::from(built.is_some());
-                groups.extend(built.or(kept).map(|kept| (id, kept)));
-            }
+            groups.extend(built.or(kept).map(|kept| (id, kept)));
         }
         self.cache.groups = groups.into_iter().collect();
         let groups = self.cache.groups.iter();
@@ -178,8 +179,12 @@ impl<'a> Touch<'a> {
         }
     }
 
-    /// The group as it is with them; `None`: without members.
-    fn group<'k>(&'k self, kept: Option<&'k Kept>) -> Option<GroupInput<'k>> {
+    fn leaves_nobody(&self, kept: &Kept) -> bool {
+        self.new.is_empty() && kept.members.iter().all(|(ingress, _)| self.takes(ingress))
+    }
+
+    /// The group as it is with them.
+    fn group<'k>(&'k self, kept: Option<&'k Kept>) -> GroupInput<'k> {
         let stays = |(ingress, _): &&'k Member| !self.takes(ingress);
         let members = kept.into_iter().flat_map(|kept| &kept.members);
         let members = members.filter(stays).map(|(ingress, params)| MemberInput {
@@ -188,8 +193,10 @@ impl<'a> Touch<'a> {
         });
         let mut members: Vec<MemberInput<'k>> = members.chain(self.new.iter().copied()).collect();
         member::sort(&mut members);
-        let id = self.id.clone();
-        (!members.is_empty()).then_some(GroupInput { id, members })
+        GroupInput {
+            id: self.id.clone(),
+            members,
+        }
     }
 
     /// By name: what a group was built from may be an equal document of an earlier reading.
