@@ -158,35 +158,23 @@ fn security_groups(
 /// disagrees: to LBC a missing map equals not even an empty one (ingress-model §8, caveat b).
 fn attributes(group: &GroupInput<'_>, report: &Report<'_>) -> Built<Map> {
     let what = "frontend-nlb-attributes";
-    let mut first: Option<Given<'_, &Map>> = None;
+    let mut first: Option<Given<'_, Map>> = None;
     let mut refused = false;
     for member in &group.members {
         let setting = member.options().frontend_nlb.attributes.as_ref();
-        let Ok(map) = report.ask(setting) else {
+        let Ok(given) = Given::setting(*member, setting, report) else {
             refused = true;
             continue;
         };
-        match (&first, setting.zip(map)) {
-            (None, None) => {}
-            (Some(first), None) => {
-                missing(what, first, *member, report);
-                refused = true;
-            }
-            (first_given, Some((setting, value))) => {
-                let next = Given {
-                    value,
-                    text: &setting.text,
-                    origin: &setting.origin,
-                    member: *member,
-                };
-                match first_given {
-                    None => first = Some(next),
-                    Some(first) if first.value == next.value => {}
-                    Some(first) => {
-                        conflict(what, first, &next, report);
-                        refused = true;
-                    }
+        match (&first, given) {
+            (None, given) => first = given,
+            (Some(first), Some(next)) if first.value == next.value => {}
+            (Some(first), next) => {
+                match next {
+                    Some(next) => conflict(what, first, &next, report),
+                    None => missing(what, first, *member, report),
                 }
+                refused = true;
             }
         }
     }
@@ -207,7 +195,7 @@ fn attributes(group: &GroupInput<'_>, report: &Report<'_>) -> Built<Map> {
             problem.hint = did_you_mean(policy, ROUTING_POLICIES);
             report.refuse(problem)
         }
-        _ => Ok(attributes.value.clone()),
+        _ => Ok(attributes.value),
     }
 }
 

@@ -15,7 +15,10 @@ use super::{
 use crate::{
     id::SecurityGroupId,
     manifest::annotation::PREFIX,
-    model::{facts::SecurityGroupFact, glob, tags},
+    model::{
+        facts::{SecurityGroupFact, needs::NAME_TAG},
+        glob, tags,
+    },
     problem::{Problem, codes, nearest::did_you_mean},
 };
 
@@ -23,7 +26,6 @@ const MANAGES_RULES: &str = "manage-backend-security-group-rules";
 const MANAGED_DESCRIPTION: &str = "[k8s] Managed SecurityGroup for LoadBalancer";
 /// What begins so is an id; all else is a `Name` tag.
 const ID_PREFIX: &str = "sg-";
-const NAME_TAG: &str = "Name";
 
 /// What is attached to the balancer.
 pub(super) struct Attached {

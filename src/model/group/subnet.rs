@@ -11,7 +11,10 @@ use super::{
 use crate::{
     id::SubnetId,
     manifest::{annotation::PREFIX, ingress::SubnetSelector},
-    model::{elb::Scheme, facts::Subnet},
+    model::{
+        elb::Scheme,
+        facts::{Subnet, needs::NAME_TAG},
+    },
     problem::{Origin, Problem, codes, nearest::did_you_mean},
 };
 
@@ -19,7 +22,6 @@ mod discovery;
 
 /// What begins so is an id; all else is a `Name` tag.
 const ID_PREFIX: &str = "subnet-";
-const NAME_TAG: &str = "Name";
 
 /// What the subnets are for.
 #[derive(Clone, Copy, Debug)]
