@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     id::{ObjectKey, StackId},
     manifest::{
-        IamServiceAccount, Ingress, IngressClass, IngressClassParams, IngressOptions, Manifests,
-        annotation::Setting, ingress::CONTROLLER,
+        self, IamServiceAccount, Ingress, IngressClass, IngressClassParams, IngressOptions,
+        Manifests, annotation::Setting, ingress::CONTROLLER,
     },
 };
 
@@ -165,11 +165,7 @@ impl<'a> Classes<'a> {
         }
         match &ingress.class_name {
             Some(name) => self.classes.get(name.value.as_str()).copied(),
-            None => self
-                .classes
-                .values()
-                .copied()
-                .find(|class| class.is_default)
+            None => manifest::default_class(self.classes.values().copied())
                 .filter(|class| class.controller == CONTROLLER),
         }
     }
