@@ -240,7 +240,7 @@ impl Source for Mirror {
         let opened = self.opened()?;
         let blobs = || self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
         let known = blobs().clone();
-        let files = files(&opened.repository, revision, (&self.paths, named), known);
+        let files = files(&opened.repository, revision, &self.paths, named, known);
         let (files, read) = files.inspect_err(|error| {
             if matches!(error, SourceError::Corrupt { .. }) {
                 self.suspect.store(true, Ordering::SeqCst);
@@ -400,7 +400,7 @@ pub fn read_commit(
         })?;
     let revision = resolve(&repository, text)?;
     Ok(Snapshot {
-        files: files(&repository, &revision, (paths, named), Blobs::default())?.0,
+        files: files(&repository, &revision, paths, named, Blobs::default())?.0,
         commit: None,
     })
 }
@@ -420,7 +420,8 @@ fn resolve(repository: &Repository, text: &str) -> Result<Revision, SourceError>
 fn files(
     repository: &Repository,
     revision: &Revision,
-    (paths, named): (&[RepoPath], &BTreeSet<RepoPath>),
+    paths: &[RepoPath],
+    named: &BTreeSet<RepoPath>,
     known: Blobs,
 ) -> Result<(BTreeMap<RepoPath, File>, ByOid), SourceError> {
     let tree = CommitTree {

@@ -353,23 +353,17 @@ mod tests {
             "k8s-default-appawsin-d61ace8-nlb"
         );
         assert_eq!(of("mine"), "mine-nlb");
-        // Cut after the first, the second and the third byte of a character.
-        assert_eq!(
-            of(&format!("{}€", "a".repeat(27))),
-            format!("{}\u{fffd}-nlb", "a".repeat(27))
-        );
-        assert_eq!(
-            of(&format!("{}€", "a".repeat(26))),
-            format!("{}\u{fffd}\u{fffd}-nlb", "a".repeat(26))
-        );
-        assert_eq!(
-            of(&format!("{}🦀", "a".repeat(25))),
-            format!("{}\u{fffd}\u{fffd}\u{fffd}-nlb", "a".repeat(25))
-        );
-        assert_eq!(
-            of(&format!("{}€b", "a".repeat(25))),
-            format!("{}€-nlb", "a".repeat(25))
-        );
+        // Cut after the first, the second and the third byte of a character, and behind a whole one.
+        for (letters, rest, kept) in [
+            (27, "€", "\u{fffd}"),
+            (26, "€", "\u{fffd}\u{fffd}"),
+            (25, "🦀", "\u{fffd}\u{fffd}\u{fffd}"),
+            (25, "€b", "€"),
+        ] {
+            let letters = "a".repeat(letters);
+            let name = of(&format!("{letters}{rest}"));
+            assert_eq!(name, format!("{letters}{kept}-nlb"));
+        }
         assert_eq!(of(""), "k8s-default-appawsin-d61ace-nlb");
         let explicit = GroupId::Explicit("team-a.shared-edge.prod".into());
         assert_eq!(
